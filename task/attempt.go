@@ -1,0 +1,64 @@
+package task
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Attempt is one launch of a task: one Mesos task with an id of its own.
+type Attempt struct {
+	Number int // from 1; the Mesos task id is LaunchID(task, Number)
+	Agent  string
+	Host   string
+
+	Launched time.Time // when it was decided
+	Started  time.Time // of the first RUNNING; zero: never seen up
+	Ended    time.Time // of the terminal update; zero: not seen to end
+
+	// Seen tells that some update of this launch came from an agent, so that
+	// it did arrive there.
+	Seen bool
+
+	// MayStillRun is set while the cluster cannot say whether the launch
+	// lives: since when.
+	MayStillRun time.Time
+
+	// KilledAt is when a KILL was last sent for it; zero: never.
+	KilledAt time.Time
+
+	// Settle is set while the launch is known to have ended but the update
+	// that holds its exit status has not come: until when to wait for it.
+	Settle time.Time
+
+	State   string // the last Mesos state, such as TASK_RUNNING
+	Reason  string
+	Message string
+	Exit    Exit
+}
+
+// Exit is how the command itself ended, as far as it is known.
+type Exit struct {
+	Known  bool
+	Code   int    // exit status; meaningless if Signal is set
+	Signal string // as strsignal(3) says it: "Killed", "Terminated"
+}
+
+// ParseExit reads the exit status out of the message of a terminal update:
+// "Command exited with status N" or "Command terminated with signal S", with
+// " (core dumped)" behind it perhaps (Mesos' src/common/status_utils.hpp).
+func ParseExit(message string) Exit {
+	if _, rest, ok := strings.Cut(message, "exited with status "); ok {
+		digits, _, _ := strings.Cut(rest, " ")
+		if n, err := strconv.Atoi(digits); err == nil && n >= 0 && n <= 255 {
+			return Exit{Known: true, Code: n}
+		}
+	}
+	if _, rest, ok := strings.Cut(message, "terminated with signal "); ok {
+		signal := strings.TrimSuffix(rest, " (core dumped)")
+		if signal != "" && len(signal) < 64 {
+			return Exit{Known: true, Signal: signal}
+		}
+	}
+	return Exit{}
+}

@@ -1,0 +1,71 @@
+package task
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Spec is what a task file says of a command. It is not changed once made.
+type Spec struct {
+	ID        ID     // with Count the common part: the tasks are ID-0, ID-1, …
+	Line      int    // where it stands in its file, from 1; 0 if it comes from elsewhere
+	Command   string // for the shell; empty if Argv is set
+	Argv      []string
+	Resources Resources
+	Env       map[string]string
+	User      string
+	Name      string
+	Retries   int           // further attempts after a failure; -1 without limit
+	Timeout   time.Duration // longest run; 0 none
+	KillGrace time.Duration // from SIGTERM to SIGKILL
+	Priority  int           // higher first
+	Labels    map[string]string
+	URIs      []URI
+	Count     int // how many tasks; 0 is one task with the plain ID
+}
+
+// URI is something Mesos fetches into the sandbox before the command starts.
+type URI struct {
+	Value      string
+	Extract    bool
+	Executable bool
+	Cache      bool
+	OutputFile string
+}
+
+// The defaults of the fields that have one.
+const (
+	DefaultRetries   = 3
+	DefaultKillGrace = 3 * time.Second
+	MaxCount         = 1_000_000
+)
+
+// RunsSame tells whether both run the same thing: what decides whether a task
+// that has ended is queued again on a reload.
+func (s *Spec) RunsSame(o *Spec) bool {
+	return s.Command == o.Command && slices.Equal(s.Argv, o.Argv) && maps.Equal(s.Env, o.Env) &&
+		s.User == o.User && slices.Equal(s.URIs, o.URIs)
+}
+
+// Equal tells whether both say the same, whatever line they stand on.
+func (s *Spec) Equal(o *Spec) bool {
+	return s.RunsSame(o) && s.ID == o.ID && s.Resources == o.Resources && s.Name == o.Name &&
+		s.Retries == o.Retries && s.Timeout == o.Timeout && s.KillGrace == o.KillGrace &&
+		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels) && s.Count == o.Count
+}
+
+// Describe is the command as a person would type it, for listings.
+func (s *Spec) Describe() string {
+	if s.Command != "" {
+		return s.Command
+	}
+	line := ""
+	for i, a := range s.Argv {
+		if i > 0 {
+			line += " "
+		}
+		line += a
+	}
+	return line
+}
