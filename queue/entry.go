@@ -1,0 +1,50 @@
+package queue
+
+import (
+	"cmp"
+
+	"cmdq/task"
+)
+
+// entry is a task and where it is. There may be a million of them: it adds no
+// more than 16 bytes to the task, and they stand in front, near to the fields
+// of the task that a search reads.
+type entry struct {
+	shape *shape // nil once the task has ended
+	pos   int32  // the index in Queue.waits or Queue.active, if it is there
+	place place
+	held  bool // has a slot in its shape's line or among its late ones, perhaps a dead one
+	task  task.Task
+}
+
+// place is the index that a task is in.
+type place uint8
+
+const (
+	ready   place = iota // idle; counted by its shape, which holds a slot for it
+	delayed              // idle; in Queue.waits
+	active               // starting or running; in Queue.active
+	ended                // terminal; only in Queue.tasks
+	gone                 // not in the queue
+)
+
+// order says where a task stands in the queue; the lowest goes first.
+type order struct {
+	rank int64 // the complement of the priority: turns the order around and never overflows
+	seq  uint64
+}
+
+func (o order) before(p order) bool {
+	if o.rank != p.rank {
+		return o.rank < p.rank
+	}
+	return o.seq < p.seq
+}
+
+func (o order) compare(p order) int {
+	return cmp.Or(cmp.Compare(o.rank, p.rank), cmp.Compare(o.seq, p.seq))
+}
+
+func (e *entry) order() order { return order{^int64(e.task.Spec.Priority), e.task.Seq} }
+
+func (e *entry) before(o *entry) bool { return e.order().before(o.order()) }

@@ -1,0 +1,164 @@
+package queue
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"cmdq/task"
+)
+
+// model is the obvious queue: one slice in the order of the queue, looked
+// through from the front for everything. What it does, Queue must do.
+type model struct {
+	tasks []*modelTask
+}
+
+type modelTask struct {
+	id       task.ID
+	need     task.Resources
+	priority int
+	seq      uint64
+	state    task.State
+	at       time.Time // zero: not delayed
+}
+
+func (t *modelTask) ready() bool { return t.state == task.Idle && t.at.IsZero() }
+
+func (m *model) add(t task.Task) bool {
+	if m.find(t.ID) != nil {
+		return false
+	}
+	m.tasks = append(m.tasks, &modelTask{id: t.ID, need: t.Spec.Resources, priority: t.Spec.Priority, seq: t.Seq})
+	slices.SortFunc(m.tasks, func(a, b *modelTask) int {
+		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.seq, b.seq))
+	})
+	return true
+}
+
+func (m *model) find(id task.ID) *modelTask {
+	for _, t := range m.tasks {
+		if t.id == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// first also says which heads admit was asked with.
+func (m *model) first(free task.Resources, admit func(task.ID) bool) (found task.ID, asked []task.ID) {
+	seen := map[task.Resources]bool{}
+	for _, t := range m.tasks {
+		if !t.ready() || !t.need.Fits(free) || seen[t.need] {
+			continue
+		}
+		seen[t.need] = true
+		asked = append(asked, t.id)
+		if admit(t.id) {
+			return t.id, asked
+		}
+	}
+	return "", asked
+}
+
+func (m *model) set(id task.ID, s task.State, at time.Time) {
+	t := m.find(id)
+	t.state, t.at = s, at
+}
+
+func (m *model) remove(id task.ID) bool {
+	n := len(m.tasks)
+	m.tasks = slices.DeleteFunc(m.tasks, func(t *modelTask) bool { return t.id == id })
+	return len(m.tasks) < n
+}
+
+func (m *model) wake(now time.Time) int {
+	n := 0
+	for _, t := range m.tasks {
+		if t.state == task.Idle && !t.at.IsZero() && !t.at.After(now) {
+			t.at = time.Time{}
+			n++
+		}
+	}
+	return n
+}
+
+// where lists the ids of the tasks that keep says yes to, in queue order.
+func (m *model) where(keep func(*modelTask) bool) []task.ID {
+	var ids []task.ID
+	for _, t := range m.tasks {
+		if keep(t) {
+			ids = append(ids, t.id)
+		}
+	}
+	return ids
+}
+
+// compare tells of the first difference that a caller of q could see.
+func (m *model) compare(q *Queue) error {
+	delayed := m.where(func(t *modelTask) bool { return t.state == task.Idle && !t.at.IsZero() })
+	ready := m.where((*modelTask).ready)
+	if q.Len() != len(m.tasks) || q.Ready() != len(ready) || q.Delayed() != len(delayed) {
+		return fmt.Errorf("%d tasks, %d ready, %d delayed; want %d, %d, %d",
+			q.Len(), q.Ready(), q.Delayed(), len(m.tasks), len(ready), len(delayed))
+	}
+	for s := range task.State(task.NumStates) {
+		if n := len(m.where(func(t *modelTask) bool { return t.state == s })); q.Count(s) != n {
+			return fmt.Errorf("%d are %s, want %d", q.Count(s), s, n)
+		}
+	}
+	var due time.Time
+	for _, id := range delayed {
+		if at := m.find(id).at; due.IsZero() || at.Before(due) {
+			due = at
+		}
+	}
+	if at, ok := q.NextWake(); !at.Equal(due) || ok != (len(delayed) > 0) {
+		return fmt.Errorf("next wake %v %v, want %v", at, ok, due)
+	}
+	for _, t := range m.tasks {
+		if got := q.Get(t.id); got == nil || got.ID != t.id || got.State != t.state {
+			return fmt.Errorf("get %s: %+v, want it %s", t.id, got, t.state)
+		}
+	}
+	return m.compareLists(q)
+}
+
+func (m *model) compareLists(q *Queue) error {
+	var got []task.ID
+	for t := range q.Active() {
+		got = append(got, t.ID)
+	}
+	if want := m.where(func(t *modelTask) bool { return t.state.Active() }); !sameSet(got, want) {
+		return fmt.Errorf("active %v, want %v", got, want)
+	}
+	got = nil
+	for t := range q.All() {
+		got = append(got, t.ID)
+	}
+	if want := m.where(func(*modelTask) bool { return true }); !sameSet(got, want) {
+		return fmt.Errorf("all %v, want %v", got, want)
+	}
+	sum := 0
+	for s := range q.Shapes() {
+		sum += s.Ready
+		got = nil
+		for t := range q.SameShape(s.Head) {
+			got = append(got, t.ID)
+		}
+		want := m.where(func(t *modelTask) bool { return t.ready() && t.need == s.Need })
+		if s.Ready != len(want) || s.Head.ID != got[0] || !slices.Equal(got, want) {
+			return fmt.Errorf("shape %v: %d ready, head %s, tasks %v; want %v", s.Need, s.Ready, s.Head.ID, got, want)
+		}
+	}
+	if sum != q.Ready() {
+		return fmt.Errorf("%d tasks in the shapes, want %d", sum, q.Ready())
+	}
+	return nil
+}
+
+func sameSet(a, b []task.ID) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(a, b)
+}

@@ -1,0 +1,423 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"cmdq/task"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func need(cpus, mem int64) task.Resources { return task.Resources{CPUs: cpus, Mem: mem} }
+
+// fill makes a queue of tasks a, b, c, … with these needs, in this order.
+func fill(t *testing.T, needs ...task.Resources) *Queue {
+	t.Helper()
+	q := New()
+	for i, n := range needs {
+		add(t, q, task.ID(rune('a'+i)), uint64(i), &task.Spec{Resources: n})
+	}
+	return q
+}
+
+func add(t *testing.T, q *Queue, id task.ID, seq uint64, spec *task.Spec) {
+	t.Helper()
+	if _, err := q.Add(task.Task{ID: id, Spec: spec, Seq: seq, Index: -1}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// launchAll fills an offer and says with what.
+func launchAll(t *testing.T, q *Queue, free task.Resources) string {
+	t.Helper()
+	var ids []string
+	for {
+		first := q.First(free, nil)
+		if first == nil {
+			return strings.Join(ids, " ")
+		}
+		ids = append(ids, string(first.ID))
+		free = free.Sub(first.Spec.Resources)
+		q.Launch(first.ID)
+		if err := q.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func ids(tasks func(func(*task.Task) bool)) string {
+	var all []string
+	for t := range tasks {
+		all = append(all, string(t.ID))
+	}
+	return strings.Join(all, " ")
+}
+
+func TestFirstFit(t *testing.T) {
+	tests := []struct {
+		name  string
+		needs []task.Resources
+		free  task.Resources
+		want  string
+	}{
+		{"nothing waits", nil, need(1000, 1000), ""},
+		{"in the order of the file", []task.Resources{need(100, 100), need(100, 100), need(200, 50)}, need(1000, 1000), "a b c"},
+		{"what does not fit blocks nobody", []task.Resources{need(2000, 100), need(500, 100), need(600, 100), need(500, 100)}, need(1000, 1000), "b d"},
+		{"a cpu is filled exactly", []task.Resources{need(100, 1), need(200, 1), need(700, 1), need(1, 1)}, need(1000, 1000), "a b c"},
+		{"every part counts", []task.Resources{need(100, 900), need(100, 200), need(100, 100)}, need(1000, 1000), "a c"},
+		{"disk and gpus too", []task.Resources{{CPUs: 1, GPUs: 1}, {CPUs: 1, Disk: 10}, {CPUs: 1}}, need(1000, 1000), "c"},
+		{"a need of nothing fits nothing left", []task.Resources{need(1, 0), need(0, 1), need(0, 0)}, task.Resources{}, "c"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := launchAll(t, fill(t, tt.needs...), tt.free); got != tt.want {
+				t.Errorf("launched %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPriorityGoesBeforeFileOrder(t *testing.T) {
+	q := New()
+	for i, priority := range []int{0, 5, -1, 5, 0, -1 << 63, 1<<63 - 1} {
+		add(t, q, task.ID(rune('a'+i)), uint64(i), &task.Spec{Priority: priority, Resources: need(100, 10*int64(i%2))})
+	}
+	if got, want := launchAll(t, q, need(1000, 1000)), "g b d a e c f"; got != want {
+		t.Errorf("launched %q, want %q", got, want)
+	}
+}
+
+// TestAdmit: it is asked with the head of each shape that fits, in order, until
+// it says yes.
+func TestAdmit(t *testing.T) {
+	q := fill(t, need(100, 1), need(100, 1), need(900, 1), need(200, 1), need(300, 1), need(200, 1))
+	tests := []struct{ yes, asked, want string }{
+		{"abcdef", "a", "a"},
+		{"d", "a d", "d"},
+		{"bef", "a d e", "e"},
+		{"c", "a d e", ""},
+	}
+	for _, tt := range tests {
+		var asked []string
+		got := q.First(need(500, 500), func(head *task.Task) bool {
+			asked = append(asked, string(head.ID))
+			return strings.Contains(tt.yes, string(head.ID))
+		})
+		id := ""
+		if got != nil {
+			id = string(got.ID)
+		}
+		if id != tt.want || strings.Join(asked, " ") != tt.asked {
+			t.Errorf("yes to %q: found %q, asked %q; want %q, %q", tt.yes, id, asked, tt.want, tt.asked)
+		}
+	}
+}
+
+// TestRetry: a task that comes back stands where it stood.
+func TestRetry(t *testing.T) {
+	one := need(100, 100)
+	q := fill(t, one, one, one, one)
+	if got := launchAll(t, q, need(300, 1000)); got != "a b c" {
+		t.Fatalf("launched %q", got)
+	}
+	q.Up("b")
+	q.Retry("b", time.Time{})
+	q.Retry("a", noon.Add(2*time.Second))
+	q.Retry("c", noon.Add(time.Second))
+	if q.Ready() != 2 || q.Delayed() != 2 || q.Count(task.Idle) != 4 {
+		t.Errorf("ready %d, delayed %d, idle %d; want 2, 2, 4", q.Ready(), q.Delayed(), q.Count(task.Idle))
+	}
+	if at, ok := q.NextWake(); !ok || !at.Equal(noon.Add(time.Second)) {
+		t.Errorf("next wake %v %v, want that of c", at, ok)
+	}
+	for _, tt := range []struct {
+		after time.Duration
+		woken int
+		first task.ID
+	}{{0, 0, "b"}, {time.Second, 1, "b"}, {time.Hour, 1, "a"}} {
+		if n := q.Wake(noon.Add(tt.after)); n != tt.woken {
+			t.Errorf("after %v: woke %d, want %d", tt.after, n, tt.woken)
+		}
+		if got := q.First(one, nil); got.ID != tt.first {
+			t.Errorf("after %v: first is %s, want %s", tt.after, got.ID, tt.first)
+		}
+	}
+	if got := launchAll(t, q, need(1000, 1000)); got != "a b c d" {
+		t.Errorf("launched %q, want all in the order of the file", got)
+	}
+}
+
+func TestDelay(t *testing.T) {
+	q := fill(t, need(1, 1), need(1, 1))
+	q.Delay("a", noon)
+	q.Delay("b", noon)
+	q.Delay("a", noon.Add(time.Minute)) // instead of noon
+	if n := q.Wake(noon); n != 1 || q.First(need(1, 1), nil).ID != "b" {
+		t.Errorf("at noon %d woke, want b alone", n)
+	}
+	q.Delay("a", time.Time{})
+	if got := q.First(need(1, 1), nil); got.ID != "a" || q.Delayed() != 0 {
+		t.Errorf("first is %s, want a, that waits no longer", got.ID)
+	}
+}
+
+func TestEndAndRemove(t *testing.T) {
+	q := fill(t, need(1, 1), need(1, 1), need(1, 1), need(1, 1))
+	q.Launch("a")
+	q.Delay("b", noon)
+	for id, s := range map[task.ID]task.State{"a": task.Finished, "b": task.Killed, "c": task.Failed} {
+		q.End(id, s)
+		if got := q.Get(id); got.State != s || q.Count(s) != 1 {
+			t.Errorf("%s is %s, %d such; want it %s, 1", id, got.State, q.Count(s), s)
+		}
+	}
+	if got := launchAll(t, q, need(10, 10)); got != "d" {
+		t.Errorf("launched %q, want only what had not ended", got)
+	}
+	if got := q.Remove("a"); got == nil || got.ID != "a" || q.Get("a") != nil || q.Len() != 3 {
+		t.Errorf("removed %v, %d left", got, q.Len())
+	}
+	if got := q.Remove("a"); got != nil {
+		t.Errorf("removed %v twice", got)
+	}
+	add(t, q, "a", 0, &task.Spec{Resources: need(1, 1)})
+	if got := launchAll(t, q, need(10, 10)); got != "a" {
+		t.Errorf("launched %q, want the new a", got)
+	}
+	if err := q.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAddTwice(t *testing.T) {
+	q := fill(t, need(1, 1))
+	given := task.Task{ID: "b", Spec: &task.Spec{}, Index: -1, Seq: 7}
+	kept, err := q.Add(given)
+	if err != nil || kept != q.Get("b") || kept == &given || kept.Seq != 7 {
+		t.Errorf("add b: %+v %v, want the queue's own copy", kept, err)
+	}
+	if _, err := q.Add(given); !errors.Is(err, ErrDuplicate) || !strings.Contains(err.Error(), "b") {
+		t.Errorf("add b again: %v, want ErrDuplicate with the id", err)
+	}
+	if q.Len() != 2 || q.Ready() != 2 {
+		t.Errorf("%d tasks, %d ready; want 2, 2", q.Len(), q.Ready())
+	}
+}
+
+// TestIllegalSteps: a step that the life of a task does not have is a bug of
+// the owner, and changes nothing before it panics.
+func TestIllegalSteps(t *testing.T) {
+	tests := []struct {
+		name string
+		step func(*Queue)
+	}{
+		{"launch an unknown task", func(q *Queue) { q.Launch("nobody") }},
+		{"launch a starting task", func(q *Queue) { q.Launch("starting") }},
+		{"launch a delayed task", func(q *Queue) { q.Launch("delayed") }},
+		{"launch an ended task", func(q *Queue) { q.Launch("ended") }},
+		{"up of an idle task", func(q *Queue) { q.Up("idle") }},
+		{"up of a running task", func(q *Queue) { q.Up("running") }},
+		{"retry an idle task", func(q *Queue) { q.Retry("idle", time.Time{}) }},
+		{"retry an ended task", func(q *Queue) { q.Retry("ended", noon) }},
+		{"delay a running task", func(q *Queue) { q.Delay("running", noon) }},
+		{"delay an ended task", func(q *Queue) { q.Delay("ended", noon) }},
+		{"end an ended task", func(q *Queue) { q.End("ended", task.Killed) }},
+		{"end with no end", func(q *Queue) { q.End("starting", task.Running) }},
+		{"remove a running task", func(q *Queue) { q.Remove("running") }},
+		{"add a running task", func(q *Queue) { _, _ = q.Add(task.Task{ID: "x", Spec: &task.Spec{}, State: task.Running}) }},
+		{"add a task without spec", func(q *Queue) { _, _ = q.Add(task.Task{ID: "x"}) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q := New()
+			for i, id := range []task.ID{"idle", "delayed", "starting", "running", "ended"} {
+				add(t, q, id, uint64(i), &task.Spec{})
+			}
+			q.Delay("delayed", noon)
+			q.Launch("starting")
+			q.Launch("running")
+			q.Up("running")
+			q.End("ended", task.Failed)
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+				if err := q.Check(); err != nil || q.Len() != 5 || q.Ready() != 1 {
+					t.Errorf("the queue changed: %v", err)
+				}
+			}()
+			tt.step(q)
+		})
+	}
+}
+
+// TestChangeWhileIterating: what is yielded may be ended, retried or removed,
+// and so may the others.
+func TestChangeWhileIterating(t *testing.T) {
+	one := need(1, 1)
+	tests := []struct {
+		name string
+		over func(*Queue) string
+		want string
+	}{
+		{"end the active", func(q *Queue) string {
+			return ids(func(yield func(*task.Task) bool) {
+				for t := range q.Active() {
+					q.End(t.ID, task.Killed)
+					yield(t)
+				}
+			})
+		}, "a b c"},
+		{"retry all at the first", func(q *Queue) string {
+			return ids(func(yield func(*task.Task) bool) {
+				for t := range q.Active() {
+					for _, id := range []task.ID{"c", "b", "a"} {
+						q.Retry(id, time.Time{})
+					}
+					yield(t)
+				}
+			})
+		}, "a"},
+		{"end those of a shape", func(q *Queue) string {
+			return ids(func(yield func(*task.Task) bool) {
+				for t := range q.SameShape(q.Get("d")) {
+					q.End(t.ID, task.Failed)
+					if t.ID == "d" {
+						q.Delay("e", noon)
+					}
+					yield(t)
+				}
+			})
+		}, "d f"},
+		{"remove all that can be", func(q *Queue) string {
+			for t := range q.All() {
+				if !t.State.Active() {
+					q.Remove(t.ID)
+				}
+			}
+			return ids(q.Active())
+		}, "a b c"},
+		{"end every shape", func(q *Queue) string {
+			return ids(func(yield func(*task.Task) bool) {
+				for s := range q.Shapes() {
+					for t := range q.SameShape(s.Head) {
+						q.End(t.ID, task.Failed)
+						yield(t)
+					}
+				}
+			})
+		}, "d e f g"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q := fill(t, one, one, one, one, one, one, need(2, 2))
+			launchAll(t, q, need(3, 3))
+			got := strings.Fields(tt.over(q))
+			slices.Sort(got)
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if err := q.Check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestIterationStops(t *testing.T) {
+	q := fill(t, need(1, 1), need(1, 1), need(2, 2), need(2, 2))
+	q.Launch("a")
+	q.Launch("c")
+	seen := 0
+	for range q.Active() {
+		seen++
+		break
+	}
+	for range q.All() {
+		seen++
+		break
+	}
+	for range q.Shapes() {
+		seen++
+		break
+	}
+	for range q.SameShape(q.Get("b")) {
+		seen++
+		break
+	}
+	if seen != 4 {
+		t.Errorf("%d seen, want one of each", seen)
+	}
+}
+
+// TestShapesDoNotPileUp: a queue that has seen many shapes keeps none of them
+// once their tasks have ended.
+func TestShapesDoNotPileUp(t *testing.T) {
+	q := New()
+	for i := range 5000 {
+		id := task.ID(fmt.Sprint(i))
+		add(t, q, id, uint64(i), &task.Spec{Resources: need(int64(i), int64(5000-i))})
+		if i >= 100 {
+			old := task.ID(fmt.Sprint(i - 100))
+			if first := q.First(need(5000, 5000), nil); first.ID != old {
+				t.Fatalf("first is %s, want %s", first.ID, old)
+			}
+			q.Launch(old)
+			q.End(old, task.Finished)
+		}
+	}
+	if err := q.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if len(q.shapes) != 100 || len(q.tree.leaves) > 256 {
+		t.Errorf("%d shapes and %d leaves for 100 ready tasks", len(q.shapes), len(q.tree.leaves))
+	}
+	for i := 4900; i < 5000; i++ {
+		q.End(task.ID(fmt.Sprint(i)), task.Killed)
+	}
+	if len(q.shapes) != 0 || len(q.tree.leaves) != smallest {
+		t.Errorf("%d shapes and %d leaves for no ready task", len(q.shapes), len(q.tree.leaves))
+	}
+	if err := q.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSlotsDoNotPileUp: tasks that leave the middle of a line leave no more
+// dead slots behind than there are live ones, and slack.
+func TestSlotsDoNotPileUp(t *testing.T) {
+	const n = 5000
+	q := New()
+	for i := range n {
+		add(t, q, task.ID(fmt.Sprint(i)), uint64(i), &task.Spec{})
+	}
+	for i := n - 1; i > 0; i-- { // the head stays
+		q.Remove(task.ID(fmt.Sprint(i)))
+	}
+	for range n { // one task comes and goes, before others
+		q.Launch("0")
+		add(t, q, "x", n, &task.Spec{})
+		q.Retry("0", time.Time{})
+		q.Remove("x")
+	}
+	if err := q.Check(); err != nil {
+		t.Fatal(err)
+	}
+	s := q.shapes[key{}]
+	if slots := cap(s.line) + cap(s.late); slots > 8*slack {
+		t.Errorf("memory for %d slots for 1 task", slots)
+	}
+}
+
+// TestEntrySize: with a million tasks each word counts.
+func TestEntrySize(t *testing.T) {
+	if more := unsafe.Sizeof(entry{}) - unsafe.Sizeof(task.Task{}); more > 16 {
+		t.Errorf("an entry has %d bytes more than its task, want at most 16", more)
+	}
+}

@@ -1,0 +1,180 @@
+package queue
+
+import (
+	"container/heap"
+	"fmt"
+	"time"
+
+	"cmdq/task"
+)
+
+// Launch takes a ready task: idle to starting.
+func (q *Queue) Launch(id task.ID) {
+	e := q.must("launch", id)
+	if e.place == delayed {
+		panic(fmt.Sprintf("queue: launch %s: it is delayed", id))
+	}
+	q.become("launch", e, task.Starting)
+	q.leave(e)
+	e.place, e.pos = active, int32(len(q.active))
+	q.active = append(q.active, e)
+}
+
+// Up notes that a command runs: starting to running.
+func (q *Queue) Up(id task.ID) {
+	q.become("up", q.must("up", id), task.Running)
+}
+
+// Retry makes a starting or running task idle again, in its old place by
+// priority and Seq: ready if at is zero, else delayed until then.
+func (q *Queue) Retry(id task.ID, at time.Time) {
+	e := q.must("retry", id)
+	q.become("retry", e, task.Idle)
+	q.leave(e)
+	q.enterAt(e, at)
+}
+
+// Delay makes an idle task wait until at, whatever it waited for before; with
+// a zero at it is ready.
+func (q *Queue) Delay(id task.ID, at time.Time) {
+	e := q.must("delay", id)
+	if e.task.State != task.Idle {
+		panic(fmt.Sprintf("queue: delay %s: it is %s", id, e.task.State))
+	}
+	q.leave(e)
+	q.enterAt(e, at)
+}
+
+// End moves a task that has not ended to a terminal state. It stays known
+// until it is removed.
+func (q *Queue) End(id task.ID, s task.State) {
+	e := q.must("end", id)
+	if !s.Terminal() {
+		panic(fmt.Sprintf("queue: end %s: %s is not terminal", id, s))
+	}
+	q.become("end", e, s)
+	q.leave(e)
+	e.place = ended
+	q.release(e)
+}
+
+// Remove forgets an idle or ended task and returns it, nil if there is none
+// with this id. It panics on one that is starting or running.
+func (q *Queue) Remove(id task.ID) *task.Task {
+	e := q.find(id)
+	if e == nil {
+		return nil
+	}
+	if e.place == active {
+		panic(fmt.Sprintf("queue: remove %s: it is %s", id, e.task.State))
+	}
+	if e.place != ended {
+		q.leave(e)
+		q.release(e)
+	}
+	e.place = gone
+	q.counts[e.task.State]--
+	delete(q.tasks, id)
+	if q.last == e {
+		q.last = nil
+	}
+	return &e.task
+}
+
+// Wake makes the delayed tasks ready that are due at or before now, and
+// returns how many they were.
+func (q *Queue) Wake(now time.Time) int {
+	n := 0
+	for ; len(q.waits) > 0 && !q.waits[0].at.After(now); n++ {
+		e := q.waits[0].entry
+		q.leave(e)
+		q.enter(e)
+	}
+	return n
+}
+
+func (q *Queue) must(step string, id task.ID) *entry {
+	e := q.find(id)
+	if e == nil {
+		panic(fmt.Sprintf("queue: %s %s: no such task", step, id))
+	}
+	return e
+}
+
+// become is the only writer of a task's state.
+func (q *Queue) become(step string, e *entry, s task.State) {
+	from := e.task.State
+	if !from.CanBecome(s) {
+		panic(fmt.Sprintf("queue: %s %s: from %s to %s", step, e.task.ID, from, s))
+	}
+	q.counts[from]--
+	q.counts[s]++
+	e.task.State = s
+}
+
+// leave takes an entry out of the index that it is in. Who calls it puts it
+// into the next.
+func (q *Queue) leave(e *entry) {
+	switch e.place {
+	case ready:
+		e.place = gone
+		q.ready--
+		if e.shape.take(e) {
+			q.tree.update(e.shape)
+		}
+	case delayed:
+		heap.Remove(&q.waits, int(e.pos))
+		e.place = gone
+	case active:
+		last := len(q.active) - 1
+		moved := q.active[last]
+		q.active[e.pos], moved.pos = moved, e.pos
+		q.active[last] = nil
+		q.active = q.active[:last]
+		e.place = gone
+	default:
+		panic(fmt.Sprintf("queue: %s is in no index", e.task.ID))
+	}
+}
+
+// enter makes an entry ready.
+func (q *Queue) enter(e *entry) {
+	e.place = ready
+	q.ready++
+	if e.shape.put(e) {
+		q.tree.update(e.shape)
+	}
+}
+
+func (q *Queue) enterAt(e *entry, at time.Time) {
+	if at.IsZero() {
+		q.enter(e)
+		return
+	}
+	e.place = delayed
+	q.waits.add(at, e)
+}
+
+// shape finds the shape of a task, or makes it.
+func (q *Queue) shape(s *task.Spec) *shape {
+	k := keyOf(s)
+	if known := q.shapes[k]; known != nil {
+		return known
+	}
+	made := &shape{key: k}
+	q.shapes[k] = made
+	q.tree.add(made)
+	return made
+}
+
+// release lets an entry go from its shape, for ever, and forgets a shape that
+// no task is left of: so there are never more shapes than tasks to come.
+func (q *Queue) release(e *entry) {
+	s := e.shape
+	e.shape = nil
+	s.tasks--
+	if s.tasks == 0 {
+		delete(q.shapes, s.key)
+		q.tree.drop(s)
+	}
+}
