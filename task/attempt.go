@@ -16,9 +16,12 @@ type Attempt struct {
 	Started  time.Time // of the first RUNNING; zero: never seen up
 	Ended    time.Time // of the terminal update; zero: not seen to end
 
-	// Seen tells that some update of this launch came from an agent, so that
-	// it did arrive there.
+	// Seen tells that some update of this launch was handled. A launch that the
+	// cluster denies knowing and that was never seen has never arrived.
 	Seen bool
+
+	// Updates are the ids of the updates that were handled, the latest few.
+	Updates [][16]byte
 
 	// MayStillRun is set while the cluster cannot say whether the launch
 	// lives: since when.

@@ -34,6 +34,10 @@ type Task struct {
 	Launches int
 	Attempts int
 
+	// Base is the number of launches that belong to an earlier version of the
+	// task, before a reload replaced what it runs. They can no longer finish it.
+	Base int
+
 	// Charged counts failures that used up one of Spec.Retries. Infra counts
 	// those that used up the budget for infrastructure failures, and
 	// NeverStarted the ones among them whose budget is the smaller one.
@@ -52,6 +56,9 @@ type Task struct {
 // Stop says why a task was asked to end.
 type Stop uint8
 
+// MaxHistory is how many launches of a task are remembered.
+const MaxHistory = 20
+
 // The reasons to ask a task to end.
 const (
 	NotStopped  Stop = iota
@@ -62,6 +69,7 @@ const (
 // End is how a task ended for good.
 type End struct {
 	At      time.Time
+	Launch  int    // the launch that decided it; 0 if none did
 	Reason  string // Mesos' reason without REASON_, or one of ours, such as UNPLACEABLE
 	Message string
 	Exit    Exit

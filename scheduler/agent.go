@@ -1,0 +1,134 @@
+package scheduler
+
+import (
+	"slices"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/task"
+)
+
+// agent is what we know of one agent.
+type agent struct {
+	id, host string
+	used     task.Resources // by our launches there
+	largest  task.Resources // the most it was ever seen to have
+	known    bool           // an offer told its size
+	lost     bool           // said to be gone; launches of ours may still be on record
+
+	// What speaks against it: launches of different tasks that ended, each in
+	// an incident of its own, before they ran.
+	suspects  []task.ID
+	incident  time.Time // when the last of them ended
+	restUntil time.Time // declined until then
+}
+
+// meet finds the agent of an offer, or gets to know it.
+func (s *state) meet(o *mesos.Offer) *agent {
+	a := s.agent(o.AgentID.Value)
+	a.host, a.lost = o.Hostname, false
+	return a
+}
+
+func (s *state) agent(id string) *agent {
+	a, ok := s.agents[id]
+	if !ok {
+		a = &agent{id: id, host: id}
+		s.agents[id] = a
+	}
+	return a
+}
+
+// saw learns the agent's size from an offer. Only at first sight do launches of
+// ours there count too: later, an offer may hold what a launch has given back
+// before we heard of its end.
+func (a *agent) saw(free task.Resources) {
+	if !a.known {
+		a.largest, a.known = free.Add(a.used), true
+		return
+	}
+	a.largest = a.largest.Max(free)
+}
+
+// onAgentLost: slaveLost. The updates of its tasks come on their own.
+func (s *state) onAgentLost(ev AgentLost) {
+	a, ok := s.agents[ev.Agent]
+	if !ok {
+		return
+	}
+	s.note(logrus.WarnLevel, logrus.Fields{"agent": a.host}, "agent lost")
+	a.lost = true
+	s.forget(a)
+}
+
+// forget drops a lost agent that holds nothing of ours.
+func (s *state) forget(a *agent) {
+	if a.lost && a.used == (task.Resources{}) {
+		delete(s.agents, a.id)
+	}
+}
+
+// onExecutorLost: executorLost. The updates of its tasks come on their own.
+func (s *state) onExecutorLost(ev ExecutorLost) {
+	s.note(logrus.WarnLevel, logrus.Fields{"agent": ev.Agent}, "executor %s ended with wait status %d", ev.Executor, ev.Status)
+}
+
+// ranOn: a command is up there, so the agent can start commands.
+func (s *state) ranOn(a *agent) { a.suspects = nil }
+
+// failedOn counts a launch that ended before it ran. Launches decided before
+// the last such end was seen belong to the same incident.
+func (s *state) failedOn(a *agent, t *task.Task, launched time.Time) {
+	if !launched.After(a.incident) || slices.Contains(a.suspects, t.ID) {
+		return
+	}
+	a.suspects, a.incident = append(a.suspects, t.ID), s.now
+	if len(a.suspects) < badAgentCount {
+		return
+	}
+	a.suspects = nil
+	if s.others(a) {
+		a.restUntil = s.now.Add(badAgentRest)
+		s.note(logrus.WarnLevel, logrus.Fields{"agent": a.host},
+			"%d launches of different tasks ended there before they ran: agent declined for %s", badAgentCount, badAgentRest)
+	}
+}
+
+// resting tells whether the agent's offers are declined, which they are only
+// while there is another agent to go to.
+func (s *state) resting(a *agent) bool {
+	return a.restUntil.After(s.now) && s.others(a)
+}
+
+func (s *state) others(than *agent) bool {
+	for _, a := range s.agents {
+		if a != than && !a.lost && a.known && !a.restUntil.After(s.now) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *state) anyResting() bool {
+	for _, a := range s.agents {
+		if s.resting(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// sizes are the different sizes of the agents there are.
+func (s *state) sizes() []task.Resources {
+	var out []task.Resources
+	seen := map[task.Resources]bool{}
+	for _, a := range s.agents {
+		if a.known && !a.lost && !seen[a.largest] {
+			seen[a.largest] = true
+			out = append(out, a.largest)
+		}
+	}
+	return out
+}

@@ -1,0 +1,72 @@
+package scheduler
+
+import (
+	"fmt"
+
+	"cmdq/task"
+)
+
+// check tells which invariant is broken, if any. Tests call it after every
+// step; the scheduler itself does not.
+func (s *state) check() error {
+	if err := s.queue.Check(); err != nil {
+		return err
+	}
+	used := map[string]task.Resources{}
+	for t := range s.queue.All() {
+		if err := s.checkTask(t); err != nil {
+			return err
+		}
+		if t.State.Active() {
+			a := t.Current()
+			used[a.Agent] = used[a.Agent].Add(t.Spec.Resources)
+		}
+	}
+	for id, a := range s.agents {
+		if a.used != used[id] {
+			return fmt.Errorf("agent %s: %s counted as used, its tasks need %s", id, a.used, used[id])
+		}
+		delete(used, id)
+	}
+	for id, r := range used {
+		if r != (task.Resources{}) {
+			return fmt.Errorf("agent %s is unknown, but tasks there need %s", id, r)
+		}
+	}
+	for id := range s.edited {
+		if t := s.queue.Get(id); t == nil || !t.State.Active() {
+			return fmt.Errorf("task %s: an edit waits, but no launch is active", id)
+		}
+	}
+	if next := s.nextDue(); !next.After(s.now) {
+		return fmt.Errorf("next due %s is not after now %s", next, s.now)
+	}
+	if s.link.phase == up && s.leaving == nil && s.eff.Over == nil && s.link.suppressed == (s.queue.Ready() > 0) {
+		return fmt.Errorf("suppressed is %v with %d tasks ready", s.link.suppressed, s.queue.Ready())
+	}
+	return nil
+}
+
+func (s *state) checkTask(t *task.Task) error {
+	switch {
+	case t.State.Active() && t.Current() == nil:
+		return fmt.Errorf("task %s is %s without a launch", t.ID, t.State)
+	case t.State.Terminal() != (t.End != nil):
+		return fmt.Errorf("task %s is %s, end recorded: %v", t.ID, t.State, t.End != nil)
+	case t.Attempts < 0 || t.Attempts > t.Launches:
+		return fmt.Errorf("task %s: %d attempts of %d launches", t.ID, t.Attempts, t.Launches)
+	case t.Spec.Retries >= 0 && t.Charged > t.Spec.Retries+1:
+		return fmt.Errorf("task %s: charged %d times with %d retries", t.ID, t.Charged, t.Spec.Retries)
+	case t.Infra > s.cfg.InfraRetries+1:
+		return fmt.Errorf("task %s: %d infrastructure failures", t.ID, t.Infra)
+	}
+	if c := t.Current(); c != nil && t.State.Active() {
+		if !c.Ended.IsZero() {
+			return fmt.Errorf("task %s is %s, its launch %d has ended", t.ID, t.State, c.Number)
+		}
+		if _, unwanted := s.unwanted[task.LaunchID(t.ID, c.Number)]; unwanted {
+			return fmt.Errorf("task %s: its current launch %d is unwanted", t.ID, c.Number)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package scheduler
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Config is what a scheduler is told. DefaultConfig has the defaults.
+type Config struct {
+	FrameworkID string        // ours, chosen before the first SUBSCRIBE
+	NewID       func() string // the next framework id, should the master have forgotten ours for good
+	Name        string        // of the framework, in the Mesos page
+	User        string        // commands run as this user unless they say otherwise
+	Role        string        // whose resources we take
+	Hostname    string
+	Master      string // where the master is, for messages
+
+	FailoverTimeout    time.Duration // how long the master keeps our tasks without us
+	RefuseFor          time.Duration // for how long what does not fit stays away
+	ReviveInterval     time.Duration // at most one REVIVE in this time
+	UnreachableTimeout time.Duration // until a launch that may still run is given up
+	InfraRetries       int           // how many infrastructure failures a task survives
+	UnplaceableTimeout time.Duration // until a task that fits no agent ends failed; 0 never
+	ConnectTimeout     time.Duration // until the first SUBSCRIBED; 0 waits for ever
+	Once               bool          // be over when every task has ended
+
+	// Rand spreads backoffs by a tenth either way; nil spreads nothing. Only
+	// the scheduler's goroutine uses it.
+	Rand *rand.Rand
+}
+
+// DefaultConfig has what the flags default to.
+func DefaultConfig() Config {
+	return Config{
+		Name:               "cmdq",
+		Role:               "*",
+		FailoverTimeout:    75 * time.Second,
+		RefuseFor:          time.Second,
+		ReviveInterval:     20 * time.Millisecond,
+		UnreachableTimeout: 10 * time.Minute,
+		InfraRetries:       10,
+	}
+}
+
+// The times that are no flags.
+const (
+	longRefusal       = time.Hour        // filter while nothing waits; REVIVE clears it
+	startOverdue      = 2 * time.Minute  // a launch without RUNNING is asked about
+	settleWait        = 30 * time.Second // for the update that holds the exit status
+	stopWait          = 5 * time.Second  // for the ends of what an interrupt killed
+	badAgentRest      = 5 * time.Minute
+	badAgentCount     = 3
+	neverStartedMax   = 3                // budget of launches that could not even start
+	stallWait         = 30 * time.Second // tasks wait and no offer comes
+	stallReminder     = 10 * time.Minute
+	reviveLost        = time.Second // a REVIVE that brought no offers is over
+	reconcileEvery    = 15 * time.Minute
+	reconcileAgain    = 2 * time.Second // doubling up to reconcileAgainMax
+	reconcileMax      = time.Minute
+	reconcileBatch    = 5000             // tasks in one RECONCILE call
+	reconcileYoungest = 10 * time.Second // a launch younger than this is not asked about in the regular round
+	placeCheck        = time.Second
+	reminder          = time.Minute
+	retryFirst        = time.Second
+	retryMax          = time.Minute
+	connectFirst      = time.Second
+	connectMax        = 15 * time.Second
+	newIDGrace        = 10 * time.Second // commands of a framework that was removed get this long to die
+	killAgain         = 5 * time.Second
+	maxAccept         = 4 << 20 // bytes of launches in one ACCEPT
+)
+
+// backoff is first, doubled with every failure after the first, at most max,
+// give or take a tenth.
+func (c *Config) backoff(first, limit time.Duration, failures int) time.Duration {
+	d := first
+	for i := 1; i < failures && d < limit; i++ {
+		d *= 2
+	}
+	d = min(d, limit)
+	if c.Rand != nil {
+		d += time.Duration((c.Rand.Float64()*0.2 - 0.1) * float64(d))
+	}
+	return d
+}

@@ -1,0 +1,93 @@
+package scheduler
+
+import (
+	"slices"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/task"
+)
+
+// launch decides that t runs on a, and says so in a TaskInfo. The record that
+// holds the decision is stored before the ACCEPT leaves.
+func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
+	s.queue.Launch(t.ID)
+	t.Launches++
+	t.Attempts++
+	if len(t.History) >= task.MaxHistory {
+		t.History = slices.Delete(t.History, 0, 1)
+	}
+	t.History = append(t.History, task.Attempt{Number: t.Launches, Agent: a.id, Host: a.host, Launched: s.now})
+	a.used = a.used.Add(t.Spec.Resources)
+	at := t.Current()
+	s.lookAgain(t, at, s.now.Add(startOverdue))
+	s.record(Launched, t)
+	s.taskNote(logrus.InfoLevel, t, at, "starting")
+	return s.taskInfo(t, at, p.take(t.Spec.Resources))
+}
+
+// taskInfo describes one launch to Mesos.
+func (s *state) taskInfo(t *task.Task, a *task.Attempt, resources []mesos.Resource) mesos.TaskInfo {
+	role := s.cfg.Role
+	for i := range resources {
+		resources[i].AllocationInfo = &mesos.Resource_AllocationInfo{Role: &role}
+	}
+	info := mesos.TaskInfo{
+		Name:       t.Name(),
+		TaskID:     mesos.TaskID{Value: task.LaunchID(t.ID, a.Number)},
+		AgentID:    mesos.AgentID{Value: a.Agent},
+		Resources:  resources,
+		Command:    command(t, a.Number),
+		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: int64(t.Spec.KillGrace)}},
+	}
+	if t.Spec.Timeout > 0 {
+		info.MaxCompletionTime = &mesos.DurationInfo{Nanoseconds: int64(t.Spec.Timeout)}
+	}
+	if len(t.Spec.Labels) > 0 {
+		info.Labels = labels(t.Spec.Labels)
+	}
+	return info
+}
+
+// command is a shell line, or a program with its arguments, the first of which
+// is its own name (execvp).
+func command(t *task.Task, attempt int) *mesos.CommandInfo {
+	shell := len(t.Spec.Argv) == 0
+	c := &mesos.CommandInfo{Shell: &shell, Environment: &mesos.Environment{}}
+	if shell {
+		c.Value = &t.Spec.Command
+	} else {
+		c.Value, c.Arguments = &t.Spec.Argv[0], t.Spec.Argv
+	}
+	if t.Spec.User != "" {
+		c.User = &t.Spec.User
+	}
+	for _, v := range t.Environment(attempt) {
+		kind := mesos.Environment_Variable_VALUE
+		c.Environment.Variables = append(c.Environment.Variables,
+			mesos.Environment_Variable{Name: v.Name, Value: &v.Value, Type: &kind})
+	}
+	for _, u := range t.Spec.URIs {
+		uri := mesos.CommandInfo_URI{Value: u.Value, Extract: &u.Extract, Executable: &u.Executable, Cache: &u.Cache}
+		if u.OutputFile != "" {
+			uri.OutputFile = &u.OutputFile
+		}
+		c.URIs = append(c.URIs, uri)
+	}
+	return c
+}
+
+func labels(m map[string]string) *mesos.Labels {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	out := &mesos.Labels{}
+	for _, k := range keys {
+		v := m[k]
+		out.Labels = append(out.Labels, mesos.Label{Key: k, Value: &v})
+	}
+	return out
+}

@@ -1,0 +1,217 @@
+package scheduler
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/mesosapi"
+	"cmdq/task"
+)
+
+type phase uint8
+
+const (
+	down    phase = iota // no stream; the next try is at link.next
+	opening              // SUBSCRIBE is out
+	up                   // SUBSCRIBED came
+)
+
+// link is our subscription with the master.
+type link struct {
+	phase      phase
+	started    time.Time // of the first step
+	next       time.Time // when to try again, in phase down
+	failures   int       // tries since the last SUBSCRIBED that went wrong
+	last       error     // of the last try that went wrong
+	ever       bool      // we were subscribed at least once
+	seen       time.Time // when we last knew to be subscribed
+	suppressed bool      // what the master was last told
+}
+
+func (l *link) due(cfg *Config) time.Time {
+	var next time.Time
+	if l.phase == down {
+		next = l.next
+	}
+	if !l.ever && cfg.ConnectTimeout > 0 {
+		if give := l.started.Add(cfg.ConnectTimeout); next.IsZero() || give.Before(next) {
+			next = give
+		}
+	}
+	return next
+}
+
+func (s *state) tickLink() {
+	l := &s.link
+	if !l.ever && s.cfg.ConnectTimeout > 0 && !l.started.Add(s.cfg.ConnectTimeout).After(s.now) {
+		s.eff.Over = &Over{Why: NoMaster, Message: s.connectMessage()}
+		return
+	}
+	if l.phase != down || l.next.After(s.now) || !s.loaded {
+		return
+	}
+	l.phase = opening
+	l.suppressed = s.queue.Ready() == 0
+	call := calls.Subscribe(s.frameworkInfo()).With(calls.SubscribeTo(s.cfg.FrameworkID))
+	if l.suppressed {
+		call.Subscribe.SuppressedRoles = []string{s.cfg.Role}
+	}
+	s.call(call)
+}
+
+func (s *state) connectMessage() string {
+	text := "no master at " + s.cfg.Master + " within " + s.cfg.ConnectTimeout.String()
+	if s.link.last != nil {
+		text += ": " + s.link.last.Error()
+	}
+	return text
+}
+
+// frameworkInfo is who we are: tasks outlive a lost agent connection
+// (checkpoint) and a lost scheduler (failover timeout).
+func (s *state) frameworkInfo() *mesos.FrameworkInfo {
+	yes, failover := true, s.cfg.FailoverTimeout.Seconds()
+	info := &mesos.FrameworkInfo{
+		User: s.cfg.User, Name: s.cfg.Name, ID: &mesos.FrameworkID{Value: s.cfg.FrameworkID},
+		FailoverTimeout: &failover, Checkpoint: &yes, Roles: []string{s.cfg.Role},
+	}
+	if s.cfg.Hostname != "" {
+		info.Hostname = &s.cfg.Hostname
+	}
+	for _, c := range []mesos.FrameworkInfo_Capability_Type{
+		mesos.FrameworkInfo_Capability_MULTI_ROLE,
+		mesos.FrameworkInfo_Capability_PARTITION_AWARE,
+		mesos.FrameworkInfo_Capability_TASK_KILLING_STATE,
+		mesos.FrameworkInfo_Capability_GPU_RESOURCES,
+	} {
+		info.Capabilities = append(info.Capabilities, mesos.FrameworkInfo_Capability{Type: c})
+	}
+	return info
+}
+
+// onSubscribed: registered the first time, reregistered after that.
+func (s *state) onSubscribed(ev Subscribed) {
+	l := &s.link
+	word := "registered"
+	if l.ever {
+		word = "registered again"
+	}
+	l.phase, l.ever, l.failures, l.last, l.seen = up, true, 0, nil, s.now
+	s.offered = s.now
+	s.note(logrus.InfoLevel, logrus.Fields{"framework": s.cfg.FrameworkID, "master": s.cfg.Master}, "%s with the master", word)
+	s.startReconcile(time.Time{})
+	s.killAgain()
+}
+
+// onDown: disconnected. Offers died with the stream; tasks run on.
+func (s *state) onDown(err error) {
+	l := &s.link
+	if l.phase == down {
+		return
+	}
+	if s.leaving != nil {
+		l.phase = down
+		return
+	}
+	var refused *mesosapi.Refused
+	if errors.As(err, &refused) {
+		s.eff.Over = &Over{Why: Refused, Message: err.Error()}
+		return
+	}
+	if l.phase == up {
+		l.seen = s.now
+	}
+	l.phase, l.last = down, err
+	l.failures++
+	wait := s.cfg.backoff(connectFirst, connectMax, l.failures)
+	l.next = s.now.Add(wait)
+	s.revive = revive{wanted: s.revive.wanted}
+	s.warn("no master: %v; next try in %s", err, wait.Round(10*time.Millisecond))
+}
+
+// onAnswered hears how a call went. Acknowledgements that get lost are asked
+// for again by the agent; any other call that failed leaves the master in a
+// state we do not know, so we subscribe again and reconcile.
+func (s *state) onAnswered(ev Answered) {
+	if s.leaving != nil && s.leaving.torn && ev.Call.Type == sched.Call_TEARDOWN {
+		s.onTornDown(ev.Err)
+		return
+	}
+	if ev.Err == nil || s.link.phase != up {
+		return
+	}
+	var refused *mesosapi.Refused
+	if errors.As(ev.Err, &refused) && (refused.Status == 401 || refused.Status == 403) {
+		s.onDown(ev.Err)
+		return
+	}
+	var gone *mesosapi.NotSubscribed
+	if ev.Call.Acknowledge != nil && !errors.As(ev.Err, &gone) {
+		s.note(logrus.DebugLevel, nil, "acknowledge: %v", ev.Err)
+		return
+	}
+	s.onDown(&failedCall{ev.Call.Type.String(), ev.Err})
+}
+
+// failedCall is the reason to subscribe again. It hides the cause from
+// errors.As: what refuses one call does not refuse us.
+type failedCall struct {
+	call string
+	err  error
+}
+
+func (f *failedCall) Error() string { return strings.ToLower(f.call) + ": " + f.err.Error() }
+
+// onErrored: error. A master that no longer knows us after a long absence gets
+// a new framework; anything else ends the run with the master's words.
+func (s *state) onErrored(ev Errored) {
+	removed := strings.Contains(ev.Message, "Framework has been removed")
+	if removed && s.link.ever && s.now.Sub(s.link.seen) > s.cfg.FailoverTimeout && s.cfg.NewID != nil {
+		s.newFramework()
+		return
+	}
+	text := ev.Message
+	if removed {
+		text += ": somebody tore this framework down"
+	}
+	s.eff.Over = &Over{Why: Refused, Message: text}
+}
+
+// newFramework goes on under a new id: the master dropped the old one after a
+// long absence and has ended its tasks, or is about to.
+func (s *state) newFramework() {
+	old := s.cfg.FrameworkID
+	s.cfg.FrameworkID = s.cfg.NewID()
+	s.warn("the master removed framework %s after we were away for longer than %s: going on as %s",
+		old, s.cfg.FailoverTimeout, s.cfg.FrameworkID)
+	for _, t := range s.activeTasks() {
+		a := t.Current()
+		if t.Stop == task.Cancelled {
+			s.end(t, a, task.Killed, "", "the framework was removed")
+		} else if t.Spec.Retries == 0 {
+			s.end(t, a, task.Failed, "FRAMEWORK_REMOVED", "may still be running on "+a.Host)
+		} else {
+			s.infra(t, a, "FRAMEWORK_REMOVED", "the framework was removed", newIDGrace)
+		}
+	}
+	clear(s.unwanted)
+	s.link.phase, s.link.next = down, s.now
+}
+
+// onMessage: frameworkMessage. No executor of ours sends any yet.
+func (s *state) onMessage(ev Message) {
+	s.note(logrus.DebugLevel, nil, "message of %d bytes from executor %s on agent %s", len(ev.Data), ev.Executor, ev.Agent)
+}
+
+// onRescinded: offerRescinded. Offers are answered in the step that brings
+// them, so there is none to drop; an ACCEPT that crossed the RESCIND comes back
+// as DROPPED, INVALID_OFFERS.
+func (s *state) onRescinded(ev Rescinded) {
+	s.note(logrus.DebugLevel, nil, "offer %s rescinded", ev.Offer)
+}

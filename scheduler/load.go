@@ -1,0 +1,156 @@
+package scheduler
+
+import (
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"cmdq/task"
+)
+
+// removedReason is how a task ends that was taken out of the tasks file.
+const removedReason = "REMOVED"
+
+// onLoad brings the queue in line with the tasks file: at the start, when all
+// is new, and whenever the file has changed.
+func (s *state) onLoad(tasks []task.Task) {
+	first := !s.loaded
+	s.loaded = true
+	wasWaiting := s.queue.Ready() > 0
+	var added, changed, removed int
+	inFile := make(map[task.ID]bool, len(tasks))
+	for i := range tasks {
+		n := &tasks[i]
+		inFile[n.ID] = true
+		switch t := s.queue.Get(n.ID); {
+		case t == nil:
+			s.enqueue(*n)
+			added++
+		case s.apply(t, n):
+			changed++
+		}
+	}
+	var gone []*task.Task
+	for t := range s.queue.All() {
+		if !inFile[t.ID] && !t.State.Terminal() {
+			gone = append(gone, t)
+		}
+	}
+	for _, t := range gone {
+		if s.drop(t) {
+			removed++
+		}
+	}
+	if !wasWaiting {
+		s.offered = s.now // the wait for offers begins now
+	}
+	if first {
+		s.info("%d tasks queued", added)
+	} else {
+		s.info("tasks file read again: %d new, %d changed, %d removed", added, changed, removed)
+	}
+}
+
+func (s *state) enqueue(t task.Task) {
+	added, err := s.queue.Add(t)
+	if err != nil {
+		panic("scheduler: " + err.Error()) // the reader lets no id stand twice
+	}
+	s.record(Queued, added)
+}
+
+// apply brings one task in line with what the file says of it now; true if that
+// changed anything.
+func (s *state) apply(t, n *task.Task) bool {
+	same := t.Spec.Equal(n.Spec) && t.Index == n.Index
+	switch {
+	case t.State.Active():
+		return s.edit(t, n, same)
+	case t.State == task.Idle:
+		if same && t.Seq == n.Seq {
+			return false
+		}
+		s.replace(t, n, same)
+		return !same
+	}
+	runsSame := t.Spec.RunsSame(n.Spec) && t.Index == n.Index
+	requeue := !runsSame || !same && t.State == task.Failed ||
+		t.State == task.Killed && t.End != nil && t.End.Reason == removedReason
+	if requeue {
+		s.replace(t, n, false)
+	}
+	return requeue
+}
+
+// edit keeps for later what the file says of a task with an active launch.
+func (s *state) edit(t, n *task.Task, same bool) bool {
+	before, had := s.edited[t.ID]
+	delete(s.edited, t.ID)
+	if same && t.Seq == n.Seq {
+		return false
+	}
+	edited := *n
+	s.edited[t.ID] = &edited
+	if same || had && before != nil && before.Spec.Equal(n.Spec) {
+		return false // only its place changed, or it was said before
+	}
+	s.taskNote(logrus.WarnLevel, t, t.Current(), "changed in the tasks file; what runs is left alone")
+	return true
+}
+
+// replace puts n in the place of t, which is idle or has ended. The numbers of
+// launches go on, or a launch id would be used twice. If the task is the same
+// but for its place in the file, all that happened to it counts on.
+func (s *state) replace(t, n *task.Task, same bool) {
+	fresh := *n
+	wake, delayed := s.queue.WakeAt(t.ID)
+	old := s.queue.Remove(t.ID)
+	if same {
+		fresh = *old
+		fresh.Seq = n.Seq
+	} else {
+		fresh.Launches, fresh.Base = old.Launches, old.Launches
+	}
+	s.enqueue(fresh)
+	if same && delayed {
+		s.queue.Delay(fresh.ID, wake)
+	}
+}
+
+// drop is what happens to a task that left the file; false if it was so before.
+func (s *state) drop(t *task.Task) bool {
+	if !t.State.Active() {
+		s.end(t, nil, task.Killed, removedReason, "removed from the file")
+		return true
+	}
+	if e, ok := s.edited[t.ID]; ok && e == nil {
+		return false
+	}
+	s.edited[t.ID] = nil
+	s.taskNote(logrus.WarnLevel, t, t.Current(), "left the tasks file; what runs is left alone")
+	return true
+}
+
+// follow lets a task whose launch is over follow an edit of the file that had
+// to wait for that.
+func (s *state) follow(t *task.Task) {
+	n, ok := s.edited[t.ID]
+	if !ok {
+		return
+	}
+	delete(s.edited, t.ID)
+	switch {
+	case n != nil:
+		n.Submitted = laterOf(n.Submitted, s.now)
+		s.apply(t, n)
+	case t.State == task.Idle:
+		s.drop(t)
+	}
+}
+
+func laterOf(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

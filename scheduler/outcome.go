@@ -1,0 +1,160 @@
+package scheduler
+
+import (
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/task"
+)
+
+// What becomes of a task when its launch is over. Every way out of starting and
+// running leads through one of these, and they all lead through left.
+
+// left settles the accounts of a launch that is over, however it ended.
+func (s *state) left(a *task.Attempt, need task.Resources, at time.Time) {
+	if a == nil {
+		return
+	}
+	if a.Ended.IsZero() {
+		a.Ended = at
+	}
+	a.MayStillRun, a.Settle = time.Time{}, time.Time{}
+	ag := s.agent(a.Agent)
+	ag.used = ag.used.Sub(need)
+	s.forget(ag)
+}
+
+// endBy ends the task for good, by an update of this launch of it.
+func (s *state) endBy(t *task.Task, a *task.Attempt, state task.State, u *update) {
+	if a.Ended.IsZero() {
+		a.Ended = u.at
+	}
+	if !a.Exit.Known {
+		a.Exit = task.ParseExit(u.message)
+	}
+	s.end(t, a, state, u.reasonName(), u.message)
+}
+
+// end ends the task for good. a is the launch that decides it; nil: none does.
+func (s *state) end(t *task.Task, a *task.Attempt, state task.State, reason, message string) {
+	wasActive := t.State.Active()
+	current := t.Current()
+	t.End = &task.End{At: s.now, Reason: reason, Message: message}
+	if a != nil {
+		t.End.Launch, t.End.Exit = a.Number, a.Exit
+		if !a.Ended.IsZero() {
+			t.End.At = a.Ended
+		}
+	}
+	s.queue.End(t.ID, state)
+	if wasActive {
+		s.left(current, t.Spec.Resources, t.End.At)
+		s.freed(s.agents[current.Agent])
+	}
+	s.record(Ended, t)
+	level := logrus.InfoLevel
+	if state != task.Finished {
+		level = logrus.WarnLevel
+	}
+	s.taskNote(level, t, a, "%s%s", state, because(reason, message))
+	s.follow(t)
+}
+
+func because(reason, message string) string {
+	switch {
+	case reason == "" && message == "":
+		return ""
+	case reason == "":
+		return ": " + message
+	case message == "":
+		return ": " + reason
+	}
+	return ": " + message + " (" + reason + ")"
+}
+
+// again puts an active task back into the idle queue; zero at: ready now.
+func (s *state) again(t *task.Task, a *task.Attempt, at, ended time.Time) {
+	s.queue.Retry(t.ID, at)
+	s.left(a, t.Spec.Resources, ended)
+	s.record(Retrying, t)
+	s.freed(s.agents[a.Agent])
+	s.follow(t)
+}
+
+// takeBack: the launch counts for nothing.
+func (s *state) takeBack(t *task.Task, a *task.Attempt, u *update, why string) {
+	if t.Stop == task.NotStopped {
+		t.Attempts-- // it never ran
+	}
+	t.Stop = task.NotStopped
+	s.taskNote(logrus.InfoLevel, t, a, "idle again: %s%s", why, because(u.reasonName(), u.message))
+	s.again(t, a, time.Time{}, u.at)
+}
+
+// charge: the command failed. It is tried again while its retries last.
+func (s *state) charge(t *task.Task, a *task.Attempt, u *update) {
+	a.Ended, a.Exit = u.at, task.ParseExit(u.message)
+	if t.Stop == task.Cancelled {
+		s.endBy(t, a, task.Killed, u)
+		return
+	}
+	t.Charged++
+	if t.Spec.Retries >= 0 && t.Charged > t.Spec.Retries {
+		s.endBy(t, a, task.Failed, u)
+		return
+	}
+	t.Stop = task.NotStopped
+	wait := s.cfg.backoff(retryFirst, retryMax, t.Charged)
+	s.taskNote(logrus.WarnLevel, t, a, "failed%s; next attempt in %s", because(u.reasonName(), u.message), wait.Round(10*time.Millisecond))
+	s.again(t, a, s.now.Add(wait), u.at)
+}
+
+// infraBy: the infrastructure failed the launch, says this update.
+func (s *state) infraBy(t *task.Task, a *task.Attempt, u *update) {
+	a.Ended, a.Exit = u.at, task.ParseExit(u.message)
+	neverStarted := u.reason == mesos.REASON_CONTAINER_LAUNCH_FAILED || u.state == mesos.TASK_DROPPED
+	if neverStarted {
+		t.NeverStarted++
+	}
+	if neverStarted || u.reason == mesos.REASON_EXECUTOR_REGISTRATION_TIMEOUT {
+		if a.Started.IsZero() {
+			s.failedOn(s.agent(a.Agent), t, a.Launched)
+		}
+	}
+	if u.state == mesos.TASK_DROPPED && a.Started.IsZero() {
+		t.Attempts-- // an agent that drops a launch has not started it
+	}
+	s.infra(t, a, u.reasonName(), u.message, 0)
+}
+
+// infra counts an infrastructure failure. It is no failure of the command, so
+// the command's retries are untouched, but it has to end some time. The next
+// launch waits atLeast that long.
+func (s *state) infra(t *task.Task, a *task.Attempt, reason, message string, atLeast time.Duration) {
+	t.Infra++
+	if t.Infra > s.cfg.InfraRetries || t.NeverStarted > min(neverStartedMax, s.cfg.InfraRetries) {
+		s.end(t, a, task.Failed, reason, message)
+		return
+	}
+	t.Stop = task.NotStopped
+	wait := max(s.cfg.backoff(retryFirst, retryMax, t.Infra), atLeast)
+	s.taskNote(logrus.WarnLevel, t, a, "lost%s; next launch in %s", because(reason, message), wait.Round(10*time.Millisecond))
+	s.again(t, a, s.now.Add(wait), s.now)
+}
+
+// giveUp ends the wait for a launch that may still run. A second launch is
+// right only for a command that may run twice.
+func (s *state) giveUp(t *task.Task, a *task.Attempt) {
+	launch := task.LaunchID(t.ID, a.Number)
+	s.unwanted[launch] = a.Agent
+	switch {
+	case t.Stop == task.Cancelled:
+		s.end(t, a, task.Killed, a.Reason, "may still be running on "+a.Host)
+	case t.Spec.Retries == 0:
+		s.end(t, a, task.Failed, a.Reason, "may still be running on "+a.Host)
+	default:
+		s.infra(t, a, a.Reason, "no word of it for "+s.cfg.UnreachableTimeout.String(), 0)
+	}
+}

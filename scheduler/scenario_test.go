@@ -1,0 +1,458 @@
+package scheduler
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/mesosapi"
+	"cmdq/task"
+)
+
+var rewrite = flag.Bool("update", false, "write the outputs of the scenarios down as they are now")
+
+// TestScenarios plays the files in testdata: blocks of commands, a line of four
+// dashes, and what the scheduler does about them. Change an output only when you
+// know why it changed.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := playFile(t, string(want))
+			if *rewrite {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			} else if got != string(want) {
+				t.Errorf("%s differs; got:\n%s", file, firstDifference(string(want), got))
+			}
+		})
+	}
+}
+
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range g {
+		if i >= len(w) || w[i] != g[i] {
+			from, to := max(0, i-6), min(len(g), i+8)
+			line := "<end>"
+			if i < len(w) {
+				line = w[i]
+			}
+			return fmt.Sprintf("line %d, want: %s\n%s", i+1, line, strings.Join(g[from:to], "\n"))
+		}
+	}
+	return "the output is shorter"
+}
+
+// playFile runs all blocks of a file and returns the file with the outputs as
+// they are.
+func playFile(t *testing.T, text string) string {
+	env := newEnv(t)
+	var out strings.Builder
+	for _, block := range strings.Split(strings.TrimRight(text, "\n"), "\n\n") {
+		commands, _, _ := strings.Cut(block, "\n----")
+		env.out.Reset()
+		for _, line := range strings.Split(commands, "\n") {
+			if line != "" && !strings.HasPrefix(line, "#") {
+				env.play(line)
+			}
+		}
+		out.WriteString(commands + "\n")
+		if env.out.Len() > 0 || strings.Contains(block, "\n----") || !onlyComments(commands) {
+			out.WriteString("----\n" + env.out.String())
+		}
+		out.WriteString("\n")
+	}
+	return strings.TrimRight(out.String(), "\n") + "\n"
+}
+
+func onlyComments(text string) bool {
+	for _, line := range strings.Split(text, "\n") {
+		if line != "" && !strings.HasPrefix(line, "#") {
+			return false
+		}
+	}
+	return true
+}
+
+// env is a scheduler without a cluster: time is a number, calls are printed.
+type env struct {
+	t     *testing.T
+	s     *state
+	start time.Time
+	now   time.Time
+	out   bytes.Buffer
+	uuids int
+	seq   uint64
+	quiet bool
+}
+
+func newEnv(t *testing.T) *env {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	cfg := DefaultConfig()
+	cfg.FrameworkID, cfg.User, cfg.Master = "f-1", "ann", "m:5050"
+	ids := 1
+	cfg.NewID = func() string { ids++; return "f-" + strconv.Itoa(ids) }
+	return &env{t: t, s: newState(cfg), start: start, now: start}
+}
+
+// play runs one command line.
+func (e *env) play(line string) {
+	word, rest, _ := strings.Cut(line, " ")
+	switch word {
+	case "config":
+		e.config(rest)
+	case "load":
+		e.step(e.load(rest))
+	case "subscribed":
+		e.step(Subscribed{&sched.Event_Subscribed{FrameworkID: &mesos.FrameworkID{Value: e.s.cfg.FrameworkID}}})
+	case "down":
+		e.step(Down{downError(rest)})
+	case "offer":
+		var offers []mesos.Offer
+		for _, o := range strings.Split(rest, ";") {
+			offers = append(offers, parseOffer(e.t, o))
+		}
+		e.step(Offers{offers})
+	case "rescind":
+		e.step(Rescinded{rest})
+	case "update":
+		e.step(Updated{e.status(rest)})
+	case "message":
+		e.step(Message{"a1", "e1", []byte(rest)})
+	case "agent-lost":
+		e.step(AgentLost{rest})
+	case "executor-lost":
+		e.step(ExecutorLost{Agent: "a1", Executor: rest, Status: 35072})
+	case "error":
+		e.step(Errored{rest})
+	case "answered":
+		e.step(e.answered(rest))
+	case "cancel":
+		var ids []task.ID
+		for _, id := range strings.Fields(rest) {
+			ids = append(ids, task.ID(id))
+		}
+		e.step(Cancel{ids})
+	case "interrupt":
+		e.step(Interrupt{})
+	case "advance":
+		d, err := time.ParseDuration(rest)
+		if err != nil {
+			e.t.Fatalf("%s: %v", line, err)
+		}
+		e.advance(d)
+	case "show":
+		e.show(rest)
+	default:
+		e.t.Fatalf("unknown command %q", line)
+	}
+}
+
+func (e *env) step(ev Event) {
+	eff := e.s.step(e.now, ev)
+	e.print(eff)
+	if err := e.s.check(); err != nil && eff.Over == nil {
+		e.t.Fatalf("after %T: %v\n%s", ev, err, e.out.String())
+	}
+}
+
+// advance lets time pass, waking the scheduler whenever it asked for it.
+func (e *env) advance(d time.Duration) {
+	until := e.now.Add(d)
+	for next := e.s.nextDue(); next.Before(until); next = e.s.nextDue() {
+		e.now = next
+		e.step(Tick{})
+	}
+	e.now = until
+	e.step(Tick{})
+}
+
+func (e *env) config(text string) {
+	for _, f := range strings.Fields(text) {
+		k, v, _ := strings.Cut(f, "=")
+		d, _ := time.ParseDuration(v)
+		switch k {
+		case "once":
+			e.s.cfg.Once = true
+		case "role":
+			e.s.cfg.Role = v
+		case "infra-retries":
+			e.s.cfg.InfraRetries, _ = strconv.Atoi(v)
+		case "unplaceable-timeout":
+			e.s.cfg.UnplaceableTimeout = d
+		case "unreachable-timeout":
+			e.s.cfg.UnreachableTimeout = d
+		case "connect-timeout":
+			e.s.cfg.ConnectTimeout = d
+		case "quiet":
+			e.quiet = true
+		default:
+			e.t.Fatalf("unknown setting %q", f)
+		}
+	}
+}
+
+// load reads "id key=value … ; id …".
+func (e *env) load(text string) Load {
+	var tasks []task.Task
+	for i, part := range strings.Split(text, ";") {
+		fields := strings.Fields(part)
+		if len(fields) == 0 {
+			continue
+		}
+		spec := &task.Spec{ID: task.ID(fields[0]), Command: "true", Retries: task.DefaultRetries,
+			KillGrace: task.DefaultKillGrace, Resources: task.Resources{CPUs: 1000, Mem: 100}}
+		for _, f := range fields[1:] {
+			k, v, _ := strings.Cut(f, "=")
+			n, _ := strconv.ParseFloat(v, 64)
+			switch k {
+			case "cpus":
+				spec.Resources.CPUs = int64(n * 1000)
+			case "mem":
+				spec.Resources.Mem = int64(n)
+			case "retries":
+				spec.Retries = int(n)
+			case "priority":
+				spec.Priority = int(n)
+			case "command":
+				spec.Command = v
+			case "user":
+				spec.User = v
+			case "name":
+				spec.Name = v
+			default:
+				e.t.Fatalf("unknown field %q", f)
+			}
+		}
+		tasks = append(tasks, task.Task{ID: spec.ID, Spec: spec, Index: -1, Seq: uint64(i), Submitted: e.now})
+	}
+	return Load{tasks}
+}
+
+// parseOffer reads "o1 agent=a1 cpus=4 mem=1000 cpus(role)=1".
+func parseOffer(t *testing.T, text string) mesos.Offer {
+	fields := strings.Fields(text)
+	o := mesos.Offer{ID: mesos.OfferID{Value: fields[0]}, FrameworkID: mesos.FrameworkID{Value: "f-1"}}
+	for _, f := range fields[1:] {
+		k, v, _ := strings.Cut(f, "=")
+		if k == "agent" {
+			o.AgentID.Value, o.Hostname = v, "host-"+v
+			continue
+		}
+		n, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			t.Fatalf("offer %q: %v", text, err)
+		}
+		name, role, reserved := strings.Cut(strings.TrimSuffix(k, ")"), "(")
+		if !reserved {
+			role = "*"
+		}
+		o.Resources = append(o.Resources, mesos.Resource{Name: name, Type: mesos.SCALAR.Enum(),
+			Scalar: &mesos.Value_Scalar{Value: n}, Role: &role})
+	}
+	return o
+}
+
+// status reads "a.2 RUNNING uuid=7 agent=a1 reason=… source=master message=… unreachable=-5m at=…".
+// An update from an agent gets a fresh uuid unless told otherwise; one from the
+// master has none.
+func (e *env) status(text string) *mesos.TaskStatus {
+	text, message, hasMessage := strings.Cut(text, " message=")
+	fields := strings.Fields(text)
+	state := mesos.TaskState(mesos.TaskState_value["TASK_"+fields[1]])
+	if _, ok := mesos.TaskState_value["TASK_"+fields[1]]; !ok {
+		e.t.Fatalf("unknown state %q", fields[1])
+	}
+	sec := float64(e.now.UnixMilli()) / 1000
+	st := &mesos.TaskStatus{TaskID: mesos.TaskID{Value: fields[0]}, State: &state, AgentID: &mesos.AgentID{Value: "a1"},
+		Source: mesos.SOURCE_EXECUTOR.Enum(), Timestamp: &sec}
+	if hasMessage {
+		st.Message = &message
+	}
+	e.uuids++
+	uuid := e.uuids
+	for _, f := range fields[2:] {
+		k, v, _ := strings.Cut(f, "=")
+		switch k {
+		case "agent":
+			st.AgentID.Value = v
+		case "uuid":
+			uuid, _ = strconv.Atoi(v)
+		case "source":
+			st.Source = mesos.TaskStatus_Source(mesos.TaskStatus_Source_value["SOURCE_"+strings.ToUpper(v)]).Enum()
+			if v == "master" {
+				uuid = 0
+			}
+		case "reason":
+			r, ok := mesos.TaskStatus_Reason_value["REASON_"+v]
+			if !ok {
+				e.t.Fatalf("unknown reason %q", v)
+			}
+			st.Reason = mesos.TaskStatus_Reason(r).Enum()
+		case "unreachable":
+			d, _ := time.ParseDuration(v)
+			st.UnreachableTime = &mesos.TimeInfo{Nanoseconds: e.now.Add(d).UnixNano()}
+		default:
+			e.t.Fatalf("unknown field %q", f)
+		}
+	}
+	if uuid > 0 {
+		st.UUID = make([]byte, 16)
+		st.UUID[15] = byte(uuid)
+	}
+	return st
+}
+
+func downError(text string) error {
+	switch {
+	case strings.HasPrefix(text, "refused "):
+		return &mesosapi.Refused{Status: 401, Message: strings.TrimPrefix(text, "refused ")}
+	case text == "":
+		return errors.New("the stream ended")
+	}
+	return errors.New(text)
+}
+
+// answered reads "ACCEPT", "ACCEPT lost", "ACKNOWLEDGE gone", "KILL refused".
+func (e *env) answered(text string) Answered {
+	kind, how, _ := strings.Cut(text, " ")
+	call := &sched.Call{Type: sched.Call_Type(sched.Call_Type_value[kind])}
+	if kind == "ACKNOWLEDGE" {
+		call.Acknowledge = &sched.Call_Acknowledge{}
+	}
+	switch how {
+	case "":
+		return Answered{Call: call}
+	case "gone":
+		return Answered{call, &mesosapi.NotSubscribed{}}
+	case "refused":
+		return Answered{call, &mesosapi.Refused{Status: 400, Message: "no"}}
+	case "unauthorized":
+		return Answered{call, &mesosapi.Refused{Status: 401, Message: "who are you"}}
+	}
+	return Answered{call, errors.New(how)}
+}
+
+func (e *env) print(eff Effects) {
+	at := e.now.Sub(e.start).Round(time.Millisecond)
+	for _, r := range eff.Records {
+		fmt.Fprintf(&e.out, "%s record %s %s\n", at, r.Kind, r.Task.ID)
+	}
+	for _, c := range eff.Calls {
+		fmt.Fprintf(&e.out, "%s call %s\n", at, describe(c))
+	}
+	for _, n := range eff.Notes {
+		if e.quiet || n.Level == logrus.DebugLevel {
+			continue
+		}
+		who := ""
+		if id, ok := n.Fields["task"]; ok {
+			who = fmt.Sprintf(" %s:", id)
+			if a, ok := n.Fields["attempt"]; ok {
+				who = fmt.Sprintf(" %s #%d:", id, a)
+			}
+		}
+		fmt.Fprintf(&e.out, "%s %s%s %s\n", at, n.Level, who, n.Text)
+	}
+	if eff.Over != nil {
+		names := [...]string{"drained", "interrupted", "no master", "refused"}
+		fmt.Fprintf(&e.out, "%s over: %s, torn down: %v %s\n", at, names[eff.Over.Why], eff.Over.Torn, eff.Over.Message)
+	}
+}
+
+func describe(c *sched.Call) string {
+	ids := func(offers []mesos.OfferID) string {
+		var out []string
+		for _, o := range offers {
+			out = append(out, o.Value)
+		}
+		return strings.Join(out, ",")
+	}
+	switch c.Type {
+	case sched.Call_SUBSCRIBE:
+		return fmt.Sprintf("SUBSCRIBE as %s suppressed=%v", c.FrameworkID.Value, c.Subscribe.SuppressedRoles)
+	case sched.Call_ACCEPT:
+		out := fmt.Sprintf("ACCEPT %s refuse=%gs:", ids(c.Accept.OfferIDs), *c.Accept.Filters.RefuseSeconds)
+		for _, op := range c.Accept.Operations {
+			for _, t := range op.Launch.TaskInfos {
+				out += " " + t.TaskID.Value + "("
+				for i, r := range t.Resources {
+					if i > 0 {
+						out += " "
+					}
+					out += fmt.Sprintf("%s=%g", r.Name, r.Scalar.Value)
+					if r.GetRole() != "*" {
+						out += "@" + r.GetRole()
+					}
+				}
+				out += ")"
+			}
+		}
+		return out
+	case sched.Call_DECLINE:
+		return fmt.Sprintf("DECLINE %s refuse=%gs", ids(c.Decline.OfferIDs), *c.Decline.Filters.RefuseSeconds)
+	case sched.Call_KILL:
+		out := fmt.Sprintf("KILL %s on %s", c.Kill.TaskID.Value, c.Kill.AgentID.Value)
+		if p := c.Kill.KillPolicy; p != nil {
+			out += fmt.Sprintf(" grace=%s", time.Duration(p.GracePeriod.Nanoseconds))
+		}
+		return out
+	case sched.Call_ACKNOWLEDGE:
+		return fmt.Sprintf("ACKNOWLEDGE %s %d", c.Acknowledge.TaskID.Value, c.Acknowledge.UUID[15])
+	case sched.Call_RECONCILE:
+		var out []string
+		for _, t := range c.Reconcile.Tasks {
+			out = append(out, t.TaskID.Value+"@"+t.AgentID.GetValue())
+		}
+		return "RECONCILE " + strings.Join(out, " ")
+	}
+	return c.Type.String()
+}
+
+func (e *env) show(rest string) {
+	for _, id := range strings.Fields(rest) {
+		t := e.s.queue.Get(task.ID(id))
+		if t == nil {
+			fmt.Fprintf(&e.out, "%s is unknown\n", id)
+			continue
+		}
+		fmt.Fprintf(&e.out, "%s %s launches=%d attempts=%d charged=%d infra=%d", id, t.State, t.Launches, t.Attempts, t.Charged, t.Infra)
+		if a := t.Current(); a != nil && t.State.Active() && !a.MayStillRun.IsZero() {
+			fmt.Fprintf(&e.out, " may-still-run")
+		}
+		if t.End != nil {
+			fmt.Fprintf(&e.out, " end[launch=%d reason=%s exit=%s message=%s]", t.End.Launch, t.End.Reason, exitText(t.End.Exit), t.End.Message)
+		}
+		fmt.Fprintln(&e.out)
+	}
+}
+
+func exitText(x task.Exit) string {
+	switch {
+	case !x.Known:
+		return "?"
+	case x.Signal != "":
+		return x.Signal
+	}
+	return strconv.Itoa(x.Code)
+}

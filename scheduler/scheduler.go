@@ -1,0 +1,174 @@
+// Package scheduler is cmdq's Mesos framework: it launches the tasks of the
+// queue on what the master offers and follows each of them to its end.
+//
+// One goroutine, Run, owns all state; everything else talks to it through
+// channels. A step decides and does no I/O: it takes the time and an event and
+// returns Effects, which Run first stores and then sends, so that nobody ever
+// hears of a decision that is not on record. What a crash leaves half done is
+// repaired by reconciliation. The package opens no connection and no file.
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/mesosapi"
+	"cmdq/task"
+)
+
+// Master is the way to the cluster. Calls leave in order, but for
+// acknowledgements, which overtake each other and everything else.
+type Master interface {
+	Subscribe(*sched.Call) (epoch int)
+	Send(*sched.Call)
+	Acknowledge(*sched.Call)
+	Flush(context.Context) error // until all calls were answered
+}
+
+// Journal keeps records. Append returns once they are safe.
+type Journal interface {
+	Append([]Record) error
+}
+
+// Scheduler runs one queue on one cluster.
+type Scheduler struct {
+	state    *state
+	master   Master
+	incoming <-chan mesosapi.Incoming
+	journal  Journal
+	log      *logrus.Entry
+
+	requests chan Event
+	latest   atomic.Pointer[Snapshot]
+	epoch    int
+}
+
+// New makes a scheduler. Nothing happens before Run.
+func New(cfg Config, master Master, incoming <-chan mesosapi.Incoming, journal Journal, log *logrus.Entry) *Scheduler {
+	s := &Scheduler{state: newState(cfg), master: master, incoming: incoming, journal: journal, log: log,
+		requests: make(chan Event, 16)}
+	s.latest.Store(&Snapshot{})
+	return s
+}
+
+// Post hands an event of our own side (Load, Cancel, Interrupt) to Run. It
+// waits while Run is busy, and gives up with ctx.
+func (s *Scheduler) Post(ctx context.Context, ev Event) error {
+	select {
+	case s.requests <- ev:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("post %T: %w", ev, ctx.Err())
+	}
+}
+
+// Snapshot is how far the queue is.
+func (s *Scheduler) Snapshot() Snapshot { return *s.latest.Load() }
+
+// Tasks yields every task. Only for use when Run is not running.
+func (s *Scheduler) Tasks() iter.Seq[*task.Task] { return s.state.queue.All() }
+
+// FrameworkID is the id in use. Only for use when Run is not running.
+func (s *Scheduler) FrameworkID() string { return s.state.cfg.FrameworkID }
+
+// maxBatch bounds how many events are stepped before their effects are stored
+// together.
+const maxBatch = 512
+
+// Run works until the run is over or ctx ends. An error is a failure of the
+// journal or the end of ctx; how a run ended otherwise is in Over.
+func (s *Scheduler) Run(ctx context.Context) (Over, error) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		var eff Effects
+		select {
+		case <-ctx.Done():
+			return Over{}, ctx.Err()
+		case in := <-s.incoming:
+			s.take(in, &eff)
+		case ev := <-s.requests:
+			eff.add(s.state.step(time.Now(), ev))
+		case <-timer.C:
+			eff.add(s.state.step(time.Now(), Tick{}))
+		}
+		s.drain(&eff)
+		over, err := s.commit(ctx, eff)
+		if err != nil {
+			return Over{}, err
+		}
+		if over != nil {
+			return *over, nil
+		}
+		timer.Reset(time.Until(s.state.nextDue()))
+	}
+}
+
+// drain steps what has come in meanwhile, so that one Append stores it all.
+func (s *Scheduler) drain(eff *Effects) {
+	for i := 0; i < maxBatch && eff.Over == nil; i++ {
+		select {
+		case in := <-s.incoming:
+			s.take(in, eff)
+		default:
+			return
+		}
+	}
+}
+
+func (s *Scheduler) take(in mesosapi.Incoming, eff *Effects) {
+	if in.Epoch != s.epoch {
+		return // of a stream that was given up
+	}
+	if ev := fromWire(in); ev != nil {
+		eff.add(s.state.step(time.Now(), ev))
+	}
+}
+
+// commit stores, then sends. It tells whether the run is over.
+func (s *Scheduler) commit(ctx context.Context, eff Effects) (*Over, error) {
+	if len(eff.Records) > 0 {
+		if err := s.journal.Append(eff.Records); err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+	}
+	s.latest.Store(s.state.snapshot())
+	defer s.say(eff.Notes) // a slow terminal holds back no call
+	for _, call := range eff.Calls {
+		switch call.Type {
+		case sched.Call_SUBSCRIBE:
+			s.epoch = s.master.Subscribe(call)
+		case sched.Call_ACKNOWLEDGE:
+			s.master.Acknowledge(call)
+		case sched.Call_TEARDOWN:
+			return s.commit(ctx, s.teardown(ctx, call))
+		default:
+			s.master.Send(call)
+		}
+	}
+	return eff.Over, nil
+}
+
+func (s *Scheduler) say(notes []Note) {
+	for _, note := range notes {
+		s.log.WithFields(note.Fields).Log(note.Level, note.Text)
+	}
+}
+
+// teardown is the last call of a run. The acknowledgements before it are waited
+// for, so that the master knows how the tasks ended, and so is its answer.
+func (s *Scheduler) teardown(ctx context.Context, call *sched.Call) Effects {
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	if err := s.master.Flush(ctx); err != nil {
+		s.log.WithError(err).Debug("calls before the teardown")
+	}
+	s.master.Send(call)
+	return s.state.step(time.Now(), Answered{call, s.master.Flush(ctx)})
+}

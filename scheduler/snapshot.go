@@ -1,0 +1,35 @@
+package scheduler
+
+import (
+	"time"
+
+	"cmdq/task"
+)
+
+// Snapshot is how far the queue is, at one moment. It is a value of its own:
+// anyone may read it at any time.
+type Snapshot struct {
+	At        time.Time
+	Tasks     int
+	States    [task.NumStates]int
+	Delayed   int // of the idle ones, those that wait for their next attempt
+	Connected bool
+	Agents    int
+}
+
+// Ended is how many tasks have ended.
+func (s Snapshot) Ended() int {
+	return s.States[task.Finished] + s.States[task.Failed] + s.States[task.Killed]
+}
+
+// Bad is how many ended otherwise than finished.
+func (s Snapshot) Bad() int { return s.States[task.Failed] + s.States[task.Killed] }
+
+func (s *state) snapshot() *Snapshot {
+	snap := &Snapshot{At: s.now, Tasks: s.queue.Len(), Delayed: s.queue.Delayed(),
+		Connected: s.link.phase == up, Agents: len(s.agents)}
+	for i := range snap.States {
+		snap.States[i] = s.queue.Count(task.State(i))
+	}
+	return snap
+}

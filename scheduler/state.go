@@ -1,0 +1,173 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/queue"
+	"cmdq/task"
+)
+
+// state is all that the scheduler knows. step is its only door: a function of
+// the state, the time and an event, which does no I/O.
+type state struct {
+	cfg   Config
+	queue *queue.Queue
+	now   time.Time
+	eff   Effects // of the step under way
+
+	link      link
+	agents    map[string]*agent
+	offered   time.Time // when offers last came, or tasks began to wait for them
+	revive    revive
+	stall     stall
+	reconcile reconcile
+	due       deadlines
+	place     placement
+
+	// unwanted launches are to be killed wherever they are met: launch id to agent.
+	unwanted map[string]string
+	// edited tasks changed in the file, or left it (nil), while a launch of
+	// theirs was active; they follow the file once it has ended.
+	edited map[task.ID]*task.Task
+
+	loaded  bool // the tasks file was read once
+	leaving *leaving
+}
+
+func newState(cfg Config) *state {
+	return &state{
+		cfg:      cfg,
+		queue:    queue.New(),
+		agents:   map[string]*agent{},
+		unwanted: map[string]string{},
+		edited:   map[task.ID]*task.Task{},
+	}
+}
+
+// step takes one event in and returns what is to be done about it.
+func (s *state) step(now time.Time, ev Event) Effects {
+	if now.After(s.now) {
+		s.now = now
+	}
+	s.eff = Effects{}
+	if s.link.started.IsZero() {
+		s.link.started, s.offered = s.now, s.now
+	}
+	switch ev := ev.(type) {
+	case Subscribed:
+		s.onSubscribed(ev)
+	case Down:
+		s.onDown(ev.Err)
+	case Offers:
+		s.onOffers(ev.Offers)
+	case Rescinded:
+		s.onRescinded(ev)
+	case Updated:
+		s.onUpdate(ev.Status)
+	case Message:
+		s.onMessage(ev)
+	case AgentLost:
+		s.onAgentLost(ev)
+	case ExecutorLost:
+		s.onExecutorLost(ev)
+	case Errored:
+		s.onErrored(ev)
+	case Answered:
+		s.onAnswered(ev)
+	case Load:
+		s.onLoad(ev.Tasks)
+	case Cancel:
+		s.onCancel(ev.IDs)
+	case Interrupt:
+		s.onInterrupt()
+	case Tick:
+	default:
+		panic(fmt.Sprintf("scheduler: unknown event %T", ev))
+	}
+	s.tick()
+	eff := s.eff
+	s.eff = Effects{}
+	return eff
+}
+
+// tick does everything that is due now, whatever woke us.
+func (s *state) tick() {
+	s.queue.Wake(s.now)
+	s.tickDeadlines()
+	s.tickLeaving()
+	if s.leaving != nil || s.eff.Over != nil {
+		return
+	}
+	s.tickLink()
+	s.tickPlacement()
+	s.tickReconcile()
+	s.tickOffers()
+	if s.cfg.Once && s.loaded && s.queue.Len() == s.ended() {
+		s.leave(Drained)
+	}
+}
+
+// nextDue is when tick has to be called at the latest. It lies after now, or
+// the loop would spin.
+func (s *state) nextDue() time.Time {
+	next := s.now.Add(reminder)
+	soonest := func(t time.Time) {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	if at, ok := s.queue.NextWake(); ok {
+		soonest(at)
+	}
+	soonest(s.due.next())
+	if s.leaving != nil {
+		soonest(s.leaving.until)
+	} else {
+		soonest(s.link.due(&s.cfg))
+		if s.link.phase == up {
+			soonest(s.place.due(s))
+			soonest(s.reconcile.next)
+			soonest(s.offersDue())
+		}
+	}
+	if !next.After(s.now) {
+		next = s.now.Add(time.Millisecond)
+	}
+	return next
+}
+
+func (s *state) ended() int {
+	return s.queue.Count(task.Finished) + s.queue.Count(task.Failed) + s.queue.Count(task.Killed)
+}
+
+func (s *state) active() int {
+	return s.queue.Count(task.Starting) + s.queue.Count(task.Running)
+}
+
+func (s *state) call(c *sched.Call) { s.eff.Calls = append(s.eff.Calls, c) }
+
+func (s *state) record(k Kind, t *task.Task) {
+	s.eff.Records = append(s.eff.Records, Record{k, s.now, *t})
+}
+
+func (s *state) note(level logrus.Level, fields logrus.Fields, format string, args ...any) {
+	s.eff.Notes = append(s.eff.Notes, Note{level, fmt.Sprintf(format, args...), fields})
+}
+
+func (s *state) info(format string, args ...any) { s.note(logrus.InfoLevel, nil, format, args...) }
+
+func (s *state) warn(format string, args ...any) { s.note(logrus.WarnLevel, nil, format, args...) }
+
+// taskNote is the one line that every change of a task gets.
+func (s *state) taskNote(level logrus.Level, t *task.Task, a *task.Attempt, format string, args ...any) {
+	fields := logrus.Fields{"task": string(t.ID)}
+	if a != nil {
+		fields["attempt"] = a.Number
+		fields["agent"] = a.Host
+	}
+	s.note(level, fields, format, args...)
+}

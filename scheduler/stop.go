@@ -1,0 +1,140 @@
+package scheduler
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+
+	"cmdq/task"
+)
+
+// leaving is the end of the run under way.
+type leaving struct {
+	why   Why
+	until time.Time // wait no longer than this
+	torn  bool      // TEARDOWN was sent
+}
+
+// onCancel asks tasks to end. What is idle ends at once; what is active is
+// killed and ends when that is seen.
+func (s *state) onCancel(ids []task.ID) {
+	for _, id := range ids {
+		t := s.queue.Get(id)
+		switch {
+		case t == nil || t.State.Terminal():
+		case t.State == task.Idle:
+			s.end(t, nil, task.Killed, "CANCELLED", "cancelled before it was launched")
+		default:
+			t.Stop = task.Cancelled
+			s.record(Changed, t)
+			s.kill(t, t.Current())
+		}
+	}
+}
+
+// onInterrupt stops the run: no launches, KILL what is active, wait a little
+// for the ends, then TEARDOWN.
+func (s *state) onInterrupt() {
+	if s.leaving != nil {
+		return
+	}
+	active := s.activeTasks()
+	s.info("interrupted: killing %d tasks, launching no more", len(active))
+	s.leaving = &leaving{why: Interrupted, until: s.now.Add(stopWait)}
+	for _, t := range active {
+		if t.Stop == task.NotStopped {
+			t.Stop = task.Interrupted
+			s.record(Changed, t)
+		}
+		s.kill(t, t.Current())
+	}
+}
+
+// leave ends the run once every task has ended.
+func (s *state) leave(why Why) {
+	s.leaving = &leaving{why: why, until: s.now}
+	s.tickLeaving()
+}
+
+// tickLeaving sends the TEARDOWN when nothing is left to wait for. Whoever
+// sends it tells by Answered how it went.
+func (s *state) tickLeaving() {
+	l := s.leaving
+	if l == nil || l.torn || s.eff.Over != nil {
+		return
+	}
+	if s.active() > 0 && l.until.After(s.now) && s.link.phase == up {
+		return
+	}
+	if s.link.phase != up {
+		s.eff.Over = &Over{Why: l.why, Message: "not subscribed"}
+		return
+	}
+	l.torn = true
+	s.call(&sched.Call{Type: sched.Call_TEARDOWN, FrameworkID: &mesos.FrameworkID{Value: s.cfg.FrameworkID}})
+}
+
+// onTornDown ends the run, whether or not the master heard of it.
+func (s *state) onTornDown(err error) {
+	s.eff.Over = &Over{Why: s.leaving.why, Torn: err == nil}
+	if err != nil {
+		s.eff.Over.Message = err.Error()
+	}
+}
+
+// kill asks Mesos to end this launch, unless it was asked a moment ago.
+func (s *state) kill(t *task.Task, a *task.Attempt) {
+	if s.link.phase != up || !a.KilledAt.IsZero() && a.KilledAt.Add(killAgain).After(s.now) {
+		return
+	}
+	a.KilledAt = s.now
+	s.callKill(task.LaunchID(t.ID, a.Number), a.Agent, t.Spec.KillGrace)
+}
+
+func (s *state) callKill(launch, agent string, grace time.Duration) {
+	call := calls.Kill(launch, agent).With(calls.Framework(s.cfg.FrameworkID))
+	if grace > 0 {
+		call.Kill.KillPolicy = &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: int64(grace)}}
+	}
+	s.call(call)
+}
+
+// killUnwanted kills a launch that no task waits for, and keeps at it until the
+// cluster says that it has ended.
+func (s *state) killUnwanted(launch, agent string, grace time.Duration) {
+	s.unwanted[launch] = agent
+	if s.link.phase == up {
+		s.callKill(launch, agent, grace)
+	}
+}
+
+// killAgain repeats, on a new stream, the KILLs that may have been lost.
+func (s *state) killAgain() {
+	for _, launch := range sortedKeys(s.unwanted) {
+		s.callKill(launch, s.unwanted[launch], 0)
+	}
+	for _, t := range s.activeTasks() {
+		if t.Stop != task.NotStopped {
+			t.Current().KilledAt = time.Time{}
+			s.kill(t, t.Current())
+		}
+	}
+}
+
+// activeTasks is a copy, in file order: the caller may change their states.
+func (s *state) activeTasks() []*task.Task {
+	out := slices.Collect(s.queue.Active())
+	slices.SortFunc(out, func(a, b *task.Task) int {
+		if a.Seq < b.Seq {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
