@@ -1,0 +1,91 @@
+package task
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+// TestEqual changes every field of a spec in turn, so that a field added to
+// Spec cannot be forgotten in Equal.
+func TestEqual(t *testing.T) {
+	runs := map[string]bool{"Command": true, "Argv": true, "Env": true, "User": true, "URIs": true}
+	base := func() *Spec {
+		return &Spec{
+			ID: "a", Line: 1, Command: "x", Argv: []string{"p"}, Resources: Resources{CPUs: 1}, Env: map[string]string{"A": "1"},
+			User: "u", Name: "n", Retries: 1, Timeout: time.Second, KillGrace: time.Second, Priority: 1,
+			Labels: map[string]string{"k": "v"}, URIs: []URI{{Value: "x"}}, Count: 1,
+		}
+	}
+	changed := Spec{
+		ID: "b", Line: 2, Command: "y", Argv: []string{"q"}, Resources: Resources{CPUs: 2}, Env: map[string]string{"A": "2"},
+		User: "v", Name: "m", Retries: 2, Timeout: time.Minute, KillGrace: time.Minute, Priority: 2,
+		Labels: map[string]string{"k": "w"}, URIs: []URI{{Value: "x", Cache: true}}, Count: 2,
+	}
+	if a, b := base(), base(); !a.Equal(b) || !a.RunsSame(b) {
+		t.Fatal("equal specs differ")
+	}
+	fields := reflect.TypeFor[Spec]()
+	for i := range fields.NumField() {
+		name := fields.Field(i).Name
+		other := base()
+		from := reflect.ValueOf(changed).Field(i)
+		if from.IsZero() {
+			t.Fatalf("%s: this test does not change it yet", name)
+		}
+		reflect.ValueOf(other).Elem().Field(i).Set(from)
+		if got, want := base().Equal(other), name == "Line"; got != want {
+			t.Errorf("%s changed: Equal is %v", name, got)
+		}
+		if got, want := base().RunsSame(other), !runs[name]; got != want {
+			t.Errorf("%s changed: RunsSame is %v", name, got)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	for want, s := range map[string]Spec{"echo hi": {Command: "echo hi"}, "prog a b": {Argv: []string{"prog", "a", "b"}}, "": {}} {
+		if got := s.Describe(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestResources(t *testing.T) {
+	a, b := Resources{100, 20, 3, 0}, Resources{700, 10, 0, 1}
+	tests := []struct {
+		name      string
+		got, want Resources
+	}{
+		{"add", a.Add(b), Resources{800, 30, 3, 1}},
+		{"sub", a.Sub(b), Resources{-600, 10, 3, -1}},
+		{"max", a.Max(b), Resources{700, 20, 3, 1}},
+		{"add and sub", a.Add(b).Sub(b), a},
+	}
+	for _, tt := range tests {
+		if tt.got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, tt.got, tt.want)
+		}
+	}
+	free := Resources{10, 10, 10, 10}
+	if !free.Fits(free) || !(Resources{}).Fits(free) {
+		t.Error("what is just as large fits")
+	}
+	for _, more := range []Resources{{CPUs: 11}, {Mem: 11}, {Disk: 11}, {GPUs: 11}} {
+		if more.Fits(free) {
+			t.Errorf("%v fits %v", more, free)
+		}
+	}
+	for want, r := range map[string]Resources{
+		"0.1 cpus, 100 MB":                  {CPUs: 100, Mem: 100},
+		"1.5 cpus, 0 MB, 7 MB disk, 2 gpus": {CPUs: 1500, Disk: 7, GPUs: 2},
+		"0.001 cpus, 1 MB":                  {CPUs: 1, Mem: 1},
+		"1000000 cpus, 1 MB":                {CPUs: 1_000_000_000, Mem: 1},
+		"0 cpus, 1 MB, 1 gpus":              {Mem: 1, GPUs: 1},
+		"12.345 cpus, 1 MB, 100000 MB disk": {CPUs: 12345, Mem: 1, Disk: 100000},
+	} {
+		if got := r.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
