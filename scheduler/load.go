@@ -36,6 +36,7 @@ func (s *state) onLoad(tasks []task.Task) {
 			gone = append(gone, t)
 		}
 	}
+	sortBySeq(gone)
 	for _, t := range gone {
 		if s.drop(t) {
 			removed++

@@ -107,8 +107,10 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 	if s.queue.Ready() == 0 {
 		refuse = longRefusal
 	}
-	s.call(calls.Accept(calls.OfferOperations{calls.OpLaunch(launches...)}.WithOffers(ids...)).
-		With(calls.RefuseSeconds(refuse), calls.Framework(s.cfg.FrameworkID)))
+	call := calls.Accept(calls.OfferOperations{calls.OpLaunch(launches...)}.WithOffers(ids...)).
+		With(calls.RefuseSeconds(refuse), calls.Framework(s.cfg.FrameworkID))
+	call.Accept.OfferIDs = ids // mesos-go shuffles them
+	s.call(call)
 	return true
 }
 

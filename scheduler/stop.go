@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -128,13 +129,14 @@ func (s *state) killAgain() {
 // activeTasks is a copy, in file order: the caller may change their states.
 func (s *state) activeTasks() []*task.Task {
 	out := slices.Collect(s.queue.Active())
-	slices.SortFunc(out, func(a, b *task.Task) int {
-		if a.Seq < b.Seq {
-			return -1
-		}
-		return 1
-	})
+	sortBySeq(out)
 	return out
+}
+
+func sortBySeq(tasks []*task.Task) {
+	slices.SortFunc(tasks, func(a, b *task.Task) int {
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,165 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/mesosapi"
+	"cmdq/task"
+)
+
+// scripted is a master that answers every call at once, and a journal; both
+// write down what reached them, in one order.
+type scripted struct {
+	mu       sync.Mutex
+	seen     []string
+	incoming chan mesosapi.Incoming
+	fail     error // of Append
+	onAccept func([]mesos.TaskInfo)
+}
+
+func (m *scripted) note(what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = append(m.seen, what)
+}
+
+func (m *scripted) event(e *sched.Event) { m.incoming <- mesosapi.Incoming{Epoch: 1, Event: e} }
+
+func (m *scripted) Subscribe(*sched.Call) int {
+	m.note("SUBSCRIBE")
+	m.incoming <- mesosapi.Incoming{Epoch: 0, Down: errors.New("of an older stream: must not count")}
+	m.event(&sched.Event{Type: sched.Event_SUBSCRIBED, Subscribed: &sched.Event_Subscribed{}})
+	m.event(&sched.Event{Type: sched.Event_HEARTBEAT})
+	o := parseOffer(nil, "o1 agent=a1 cpus=4 mem=1000")
+	m.event(&sched.Event{Type: sched.Event_OFFERS, Offers: &sched.Event_Offers{Offers: []mesos.Offer{o}}})
+	return 1
+}
+
+func (m *scripted) Send(c *sched.Call) {
+	m.note(c.Type.String())
+	if c.Type == sched.Call_ACCEPT {
+		m.onAccept(c.Accept.Operations[0].Launch.TaskInfos)
+	}
+}
+
+func (m *scripted) Acknowledge(c *sched.Call)   { m.note("ACKNOWLEDGE " + c.Acknowledge.TaskID.Value) }
+func (m *scripted) Flush(context.Context) error { m.note("flush"); return nil }
+
+func (m *scripted) Append(records []Record) error {
+	for _, r := range records {
+		m.note("store " + r.Kind.String() + " " + string(r.Task.ID))
+	}
+	return m.fail
+}
+
+func newScripted() *scripted {
+	m := &scripted{incoming: make(chan mesosapi.Incoming, 64)}
+	m.onAccept = func(infos []mesos.TaskInfo) {
+		for _, info := range infos {
+			for _, state := range []mesos.TaskState{mesos.TASK_RUNNING, mesos.TASK_FINISHED} {
+				st := mesos.TaskStatus{TaskID: info.TaskID, AgentID: &info.AgentID, State: &state, UUID: make([]byte, 16)}
+				st.UUID[0] = byte(state)
+				m.event(&sched.Event{Type: sched.Event_UPDATE, Update: &sched.Event_Update{Status: st}})
+			}
+		}
+	}
+	return m
+}
+
+func quietLog() *logrus.Entry {
+	l := logrus.New()
+	l.SetOutput(io.Discard)
+	return logrus.NewEntry(l)
+}
+
+func oneTask() Load {
+	spec := &task.Spec{ID: "a", Command: "true", Resources: task.Resources{CPUs: 1000, Mem: 10}}
+	return Load{[]task.Task{{ID: "a", Spec: spec, Index: -1, Submitted: time.Now()}}}
+}
+
+func runScripted(t *testing.T, m *scripted) (Over, error) {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.FrameworkID, cfg.Once = "f", true
+	s := New(cfg, m, m.incoming, m, quietLog())
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Post(ctx, oneTask()); err != nil {
+		t.Fatal(err)
+	}
+	return s.Run(ctx)
+}
+
+// TestRunStoresFirst: every decision is stored before anybody hears of it, every
+// update before it is acknowledged, and the TEARDOWN comes after all else.
+func TestRunStoresFirst(t *testing.T) {
+	m := newScripted()
+	over, err := runScripted(t, m)
+	if err != nil || over.Why != Drained || !over.Torn {
+		t.Fatalf("over %+v, %v", over, err)
+	}
+	before := func(first, second string) {
+		t.Helper()
+		i, j := index(m.seen, first), index(m.seen, second)
+		if i < 0 || j < 0 || i > j {
+			t.Errorf("want %q before %q in %q", first, second, m.seen)
+		}
+	}
+	before("store queued a", "SUBSCRIBE")
+	before("store launched a", "ACCEPT")
+	before("store changed a", "ACKNOWLEDGE a")
+	before("store ended a", "TEARDOWN")
+	before("ACKNOWLEDGE a", "TEARDOWN")
+	before("TEARDOWN", "flush") // the last flush: the answer was waited for
+}
+
+// index finds the first store or call, but the last flush.
+func index(seen []string, what string) int {
+	at := -1
+	for i, s := range seen {
+		if s == what {
+			if at = i; what != "flush" {
+				return at
+			}
+		}
+	}
+	return at
+}
+
+func TestRunStopsWhenTheJournalFails(t *testing.T) {
+	m := newScripted()
+	m.fail = errors.New("disk full")
+	if _, err := runScripted(t, m); !errors.Is(err, m.fail) {
+		t.Fatalf("want the journal's error, got %v", err)
+	}
+	for _, s := range m.seen {
+		if s == "SUBSCRIBE" || s == "ACCEPT" {
+			t.Errorf("%s left although nothing could be stored", s)
+		}
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	m := newScripted()
+	s := New(DefaultConfig(), m, m.incoming, m, quietLog())
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	for range cap(s.requests) {
+		s.requests <- Tick{}
+	}
+	if err := s.Post(ctx, Interrupt{}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("post to nobody: %v", err)
+	}
+}
