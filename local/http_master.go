@@ -1,0 +1,217 @@
+package local
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+)
+
+// maxBody bounds the body of a request.
+const maxBody = 16 << 20
+
+// handler routes the master's paths. Each of them is also there below /master,
+// as in Mesos.
+func (m *master) handler() http.Handler {
+	mux := http.NewServeMux()
+	both := func(path string, h http.HandlerFunc) {
+		mux.HandleFunc(path, h)
+		mux.HandleFunc("/master"+path, h)
+	}
+	read := func(path string, view func(r *http.Request) (any, error)) { both(path, reading(m.box, view)) }
+	both("/api/v1/scheduler", m.serveScheduler)
+	both("/health", serveHealth)
+	both("/version", serveVersion)
+	both("/redirect", m.serveRedirect)
+	read("/state", func(*http.Request) (any, error) { return m.viewState(), nil })
+	read("/state-summary", func(*http.Request) (any, error) { return m.viewSummary(), nil })
+	read("/slaves", func(r *http.Request) (any, error) { return m.viewAgents(r.FormValue("slave_id")), nil })
+	read("/frameworks", func(r *http.Request) (any, error) { return m.viewFrameworks(r.FormValue("framework_id")), nil })
+	read("/roles", func(*http.Request) (any, error) { return m.viewRoles(), nil })
+	read("/flags", func(*http.Request) (any, error) { return map[string]any{"flags": m.flags()}, nil })
+	read("/metrics/snapshot", func(*http.Request) (any, error) { return m.viewMetrics(), nil })
+	read("/tasks", func(r *http.Request) (any, error) {
+		q, err := parseTaskQuery(r)
+		if err != nil {
+			return nil, err
+		}
+		return m.viewTasks(q), nil
+	})
+	mux.HandleFunc("/{$}", m.serveHome)
+	return mux
+}
+
+// reading answers GET with a view that the actor makes. The error of a view is
+// the client's fault.
+func reading(box *mailbox, view func(r *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !allow(w, r, http.MethodGet, http.MethodHead) {
+			return
+		}
+		var v any
+		var err error
+		if !box.call(func() { v, err = view(r) }) {
+			http.Error(w, "shutting down", http.StatusServiceUnavailable)
+			return
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		writeJSON(w, marshal(v))
+	}
+}
+
+// allow checks the method of a request, and answers 405 to a wrong one.
+func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	for _, m := range methods {
+		if r.Method == m {
+			return true
+		}
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	return false
+}
+
+func writeJSON(w http.ResponseWriter, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // a client that has gone is no error of ours
+}
+
+func serveHealth(w http.ResponseWriter, r *http.Request) {
+	allow(w, r, http.MethodGet, http.MethodHead)
+}
+
+func serveVersion(w http.ResponseWriter, r *http.Request) {
+	if allow(w, r, http.MethodGet, http.MethodHead) {
+		writeJSON(w, marshal(build))
+	}
+}
+
+// serveRedirect points to the leader, which is always this master.
+func (m *master) serveRedirect(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Location", "//"+m.addr.String())
+	w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+// serveHome says what there is to read.
+func (m *master) serveHome(w http.ResponseWriter, r *http.Request) {
+	if !allow(w, r, http.MethodGet, http.MethodHead) {
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "A Mesos master, embedded in cmdq.\n\n"+
+		"/state /state-summary /frameworks /tasks /slaves /roles /metrics/snapshot /version\n"+
+		"The pids in /slaves are the addresses of the agents; there: /state and /files/browse?path=\n")
+}
+
+func parseTaskQuery(r *http.Request) (taskQuery, error) {
+	q := taskQuery{framework: r.FormValue("framework_id"), task: r.FormValue("task_id"), limit: 100}
+	for name, into := range map[string]*int{"limit": &q.limit, "offset": &q.offset} {
+		text := r.FormValue(name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return q, errors.New(name + " must be a whole number of at least 0")
+		}
+		*into = n
+	}
+	switch r.FormValue("order") {
+	case "", "des":
+	case "asc":
+		q.ascending = true
+	default:
+		return q, errors.New("order must be asc or des")
+	}
+	return q, nil
+}
+
+// serveScheduler is the v1 scheduler API. What is checked first, and how it is
+// answered, is as in Mesos: src/master/http.cpp, Master::Http::scheduler.
+func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) {
+	if !allow(w, r, http.MethodPost) {
+		return
+	}
+	c, status, text := readCall(w, r)
+	if status != 0 {
+		http.Error(w, text, status)
+		return
+	}
+	streamID := r.Header.Get("Mesos-Stream-Id")
+	if c.Type == scheduler.Call_SUBSCRIBE {
+		m.serveSubscribe(w, r, c, streamID)
+		return
+	}
+	if c.Type == scheduler.Call_RECONCILE_OPERATIONS && acceptedCodec(r.Header) == nil {
+		http.Error(w, "the answer can be application/json or application/x-protobuf", http.StatusNotAcceptable)
+		return
+	}
+	var a answer
+	if !m.box.call(func() { m.counts.calls++; a = m.call(c, streamID) }) {
+		a = answer{http.StatusServiceUnavailable, "shutting down"}
+	}
+	if a.text != "" {
+		http.Error(w, a.text, a.status)
+		return
+	}
+	w.WriteHeader(a.status)
+}
+
+// readCall reads and checks the body of a request; the status is 0 if it is a
+// call.
+func readCall(w http.ResponseWriter, r *http.Request) (c *scheduler.Call, status int, text string) {
+	contentType := r.Header.Get("Content-Type")
+	if contentType == "" {
+		return nil, http.StatusBadRequest, "expecting 'Content-Type' to be present"
+	}
+	cdc := codecOf(contentType)
+	if cdc == nil {
+		return nil, http.StatusUnsupportedMediaType, "expecting 'Content-Type' of application/json or application/x-protobuf"
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, http.StatusRequestEntityTooLarge, "a call has at most 16 MiB"
+	case err != nil:
+		return nil, http.StatusBadRequest, "the body ended early"
+	}
+	c = &scheduler.Call{}
+	if err := cdc.decode(body, c); err != nil {
+		return nil, http.StatusBadRequest, "Failed to parse body into Call: " + err.Error()
+	}
+	if text := validateCall(c); text != "" {
+		return nil, http.StatusBadRequest, "Failed to validate scheduler::Call: " + text
+	}
+	return c, 0, ""
+}
+
+// serveSubscribe answers with the event stream, and is the goroutine that
+// writes it.
+func (m *master) serveSubscribe(w http.ResponseWriter, r *http.Request, c *scheduler.Call, streamID string) {
+	cdc := acceptedCodec(r.Header)
+	switch {
+	case cdc == nil:
+		http.Error(w, "the events can be application/json or application/x-protobuf", http.StatusNotAcceptable)
+		return
+	case streamID != "":
+		http.Error(w, "Subscribe calls should not include the 'Mesos-Stream-Id' header", http.StatusBadRequest)
+		return
+	}
+	var s *stream
+	if !m.box.call(func() { m.counts.calls++; s = m.subscribe(c, cdc) }) {
+		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", cdc.contentType)
+	w.Header().Set("Mesos-Stream-Id", s.id)
+	w.WriteHeader(http.StatusOK)
+	s.serve(r.Context(), w, m.heartbeat[cdc], m.timing.heartbeat)
+	m.box.post(func() { m.disconnected(s) })
+}

@@ -1,0 +1,169 @@
+package local
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/sirupsen/logrus"
+)
+
+// How much the master keeps of what has ended (Mesos: src/master/constants.hpp).
+const (
+	keptFrameworks = 50
+	keptTasks      = 1000 // of each framework
+)
+
+// master is the actor that knows frameworks, agents, offers and tasks. All
+// fields but the first group are its own.
+type master struct {
+	box       *mailbox
+	log       *logrus.Entry
+	id        string // a uuid; the ids of all it names start with it
+	addr      netip.AddrPort
+	timing    timing
+	eager     bool
+	heartbeat map[*codec][]byte // the HEARTBEAT frame
+
+	now     time.Time // of what is being handled
+	started time.Time
+
+	frameworks map[string]*framework
+	completed  []*frameworkView // oldest first
+	agents     []*agentRecord   // in the order of their registration
+	offers     map[string]*offer
+
+	frameworkCount, agentCount, offerCount int
+
+	wanted wanted // the allocation that is due when the mailbox is empty
+	random *rand.Rand
+	counts counts
+}
+
+// timing holds what tests make shorter.
+type timing struct {
+	allocation time.Duration // between two allocations
+	heartbeat  time.Duration // between two heartbeats of a stream
+	retry      time.Duration // until an unacknowledged update is sent again; doubles
+	retryMax   time.Duration
+}
+
+// agentRecord is an agent as the master knows it.
+type agentRecord struct {
+	id         string
+	addr       netip.AddrPort
+	line       *line
+	registered time.Time
+	total      Resources
+	used       Resources // by tasks that have not ended
+	offered    Resources // in outstanding offers
+	tasks      map[taskKey]*task
+}
+
+// taskKey names a task among those of all frameworks.
+type taskKey struct{ framework, task string }
+
+// free is what an agent may offer.
+func (a *agentRecord) free() Resources { return a.total.minus(a.used).minus(a.offered) }
+
+// offer is an outstanding offer: one agent, one role, one framework.
+type offer struct {
+	id        string
+	framework *framework
+	agent     *agentRecord
+	role      string
+	resources Resources
+}
+
+func newMaster(addr netip.AddrPort, cfg *Config) *master {
+	m := &master{
+		box: newMailbox(), log: cfg.Log, id: uuid.NewString(), addr: addr, timing: cfg.timing, eager: cfg.Eager,
+		started:    time.Now(),
+		frameworks: map[string]*framework{},
+		offers:     map[string]*offer{},
+		random:     rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		heartbeat:  map[*codec][]byte{},
+	}
+	for _, c := range []*codec{codecJSON, codecProtobuf} {
+		m.heartbeat[c] = mustFrame(c, heartbeatEvent())
+	}
+	return m
+}
+
+// run is the master's goroutine; it ends when the mailbox is closed.
+func (m *master) run() {
+	ticker := time.NewTicker(m.timing.allocation)
+	defer ticker.Stop()
+	m.box.run(func(now time.Time) { m.now = now }, m.allocateWanted, ticker.C, m.allocateAll)
+	for _, f := range m.frameworks {
+		f.stopTimer()
+	}
+}
+
+// onMessage handles what an agent says.
+func (m *master) onMessage(l *line, msg toMaster) {
+	switch msg := msg.(type) {
+	case registerAgent:
+		m.onRegister(l, msg)
+	case statusUpdate:
+		m.onUpdate(msg)
+	}
+}
+
+func (m *master) onRegister(l *line, msg registerAgent) {
+	a := &agentRecord{
+		id: m.id + "-S" + strconv.Itoa(m.agentCount), addr: msg.addr, line: l,
+		registered: m.now, total: msg.resources, tasks: map[taskKey]*task{},
+	}
+	m.agentCount++
+	m.agents = append(m.agents, a)
+	m.log.WithFields(logrus.Fields{"agent": a.id, "resources": a.total.String()}).Info("agent registered")
+	l.down(registered{id: a.id})
+	m.wanted.add(a)
+}
+
+func (m *master) agent(id string) *agentRecord {
+	for _, a := range m.agents {
+		if a.id == id {
+			return a
+		}
+	}
+	return nil
+}
+
+// total is what all agents have.
+func (m *master) total() Resources {
+	var sum Resources
+	for _, a := range m.agents {
+		sum = sum.plus(a.total)
+	}
+	return sum
+}
+
+// info is how the master presents itself.
+func (m *master) info() *mesos.MasterInfo {
+	ip := m.addr.Addr().String()
+	port := uint32(m.addr.Port())
+	pid := "master@" + m.addr.String()
+	v := version
+	return &mesos.MasterInfo{
+		ID: m.id, IP: networkOrder(m.addr.Addr()), Port: &port, PID: &pid, Hostname: &ip, Version: &v,
+		Address: &mesos.Address{Hostname: &ip, IP: &ip, Port: int32(port)},
+		Capabilities: []mesos.MasterInfo_Capability{
+			{Type: mesos.MasterInfo_Capability_AGENT_UPDATE}, {Type: mesos.MasterInfo_Capability_AGENT_DRAINING},
+		},
+	}
+}
+
+// networkOrder is an IPv4 address with its first octet in the lowest byte; 0
+// for IPv6, which the field cannot hold.
+func networkOrder(ip netip.Addr) uint32 {
+	if !ip.Unmap().Is4() {
+		return 0
+	}
+	b := ip.Unmap().As4()
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}

@@ -1,0 +1,234 @@
+package local
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/mesos/mesos-go/api/v1/lib"
+)
+
+// stateView is what the master's /state tells.
+type stateView struct {
+	buildView
+	StartTime    float64           `json:"start_time"`
+	ElectedTime  float64           `json:"elected_time"`
+	ID           string            `json:"id"`
+	PID          string            `json:"pid"`
+	Hostname     string            `json:"hostname"`
+	Capabilities []string          `json:"capabilities"`
+	Activated    int               `json:"activated_slaves"`
+	Deactivated  int               `json:"deactivated_slaves"`
+	Unreachable  int               `json:"unreachable_slaves"`
+	Leader       string            `json:"leader"`
+	LeaderInfo   leaderView        `json:"leader_info"`
+	Flags        map[string]string `json:"flags"`
+	agentsView
+	frameworksView
+	OrphanTasks []struct{} `json:"orphan_tasks"`
+}
+
+type leaderView struct {
+	ID       string `json:"id"`
+	PID      string `json:"pid"`
+	Port     uint16 `json:"port"`
+	Hostname string `json:"hostname"`
+}
+
+// agentsView is what /slaves tells.
+type agentsView struct {
+	Agents    []agentView `json:"slaves"`
+	Recovered []struct{}  `json:"recovered_slaves"`
+}
+
+// frameworksView is what /frameworks tells.
+type frameworksView struct {
+	Frameworks   []*frameworkView `json:"frameworks"`
+	Completed    []*frameworkView `json:"completed_frameworks"`
+	Unregistered []struct{}       `json:"unregistered_frameworks"`
+}
+
+func (m *master) viewState() stateView {
+	pid, ip := "master@"+m.addr.String(), m.addr.Addr().String()
+	return stateView{
+		buildView: build, StartTime: seconds(m.started), ElectedTime: seconds(m.started), ID: m.id, PID: pid, Hostname: ip,
+		Capabilities: []string{"AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"}, Activated: len(m.agents), Leader: pid,
+		LeaderInfo: leaderView{ID: m.id, PID: pid, Port: m.addr.Port(), Hostname: ip}, Flags: m.flags(),
+		agentsView: m.viewAgents(""), frameworksView: m.viewFrameworks(""), OrphanTasks: []struct{}{},
+	}
+}
+
+// flags are the settings that a user of the endpoint may look for, by Mesos'
+// names.
+func (m *master) flags() map[string]string {
+	return map[string]string{
+		"allocation_interval": formatDuration(m.timing.allocation),
+		"ip":                  m.addr.Addr().String(),
+	}
+}
+
+// viewAgents shows one agent, or all for "".
+func (m *master) viewAgents(id string) agentsView {
+	v := agentsView{Agents: []agentView{}, Recovered: []struct{}{}}
+	for _, a := range m.agents {
+		if id == "" || a.id == id {
+			v.Agents = append(v.Agents, viewAgent(a))
+		}
+	}
+	return v
+}
+
+// viewFrameworks shows one framework, or all for "".
+func (m *master) viewFrameworks(id string) frameworksView {
+	v := frameworksView{Frameworks: []*frameworkView{}, Completed: []*frameworkView{}, Unregistered: []struct{}{}}
+	for _, f := range m.sortedFrameworks() {
+		if id == "" || f.id == id {
+			v.Frameworks = append(v.Frameworks, m.viewFramework(f))
+		}
+	}
+	for _, c := range m.completed {
+		if id == "" || c.ID == id {
+			v.Completed = append(v.Completed, c)
+		}
+	}
+	return v
+}
+
+func (m *master) sortedFrameworks() []*framework {
+	return slices.SortedFunc(maps.Values(m.frameworks), func(a, b *framework) int {
+		return cmp.Or(a.registered.Compare(b.registered), cmp.Compare(a.id, b.id))
+	})
+}
+
+// tasksView is what /tasks tells.
+type tasksView struct {
+	Tasks []*taskView `json:"tasks"`
+}
+
+// taskQuery says which tasks are asked for.
+type taskQuery struct {
+	framework, task string // "": any
+	limit, offset   int
+	ascending       bool
+}
+
+func (m *master) viewTasks(q taskQuery) tasksView {
+	var all []*taskView
+	for _, f := range m.frameworks {
+		if q.framework != "" && q.framework != f.id {
+			continue
+		}
+		all = append(all, f.completed...)
+		for _, t := range f.sortedTasks() {
+			all = append(all, viewTask(t))
+		}
+	}
+	for _, c := range m.completed {
+		if q.framework == "" || q.framework == c.ID {
+			all = append(all, c.CompletedTasks...)
+		}
+	}
+	if q.task != "" {
+		all = slices.DeleteFunc(all, func(t *taskView) bool { return t.ID != q.task })
+	}
+	slices.SortStableFunc(all, func(a, b *taskView) int {
+		order := cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.ID, b.ID))
+		if !q.ascending {
+			order = -order
+		}
+		return order
+	})
+	from := min(q.offset, len(all))
+	return tasksView{Tasks: append([]*taskView{}, all[from:min(from+q.limit, len(all))]...)}
+}
+
+// rolesView is what /roles tells.
+type rolesView struct {
+	Roles []roleSummary `json:"roles"`
+}
+
+type roleSummary struct {
+	Name       string        `json:"name"`
+	Weight     float64       `json:"weight"`
+	Frameworks []string      `json:"frameworks"`
+	Resources  resourcesView `json:"resources"`
+	Allocated  resourcesView `json:"allocated"`
+	Offered    resourcesView `json:"offered"`
+	Reserved   resourcesView `json:"reserved"`
+}
+
+func (m *master) viewRoles() rolesView {
+	type sums struct {
+		frameworks         []string
+		allocated, offered Resources
+	}
+	roles := map[string]*sums{}
+	for _, f := range m.sortedFrameworks() {
+		for role, s := range f.roles {
+			if roles[role] == nil {
+				roles[role] = &sums{}
+			}
+			r := roles[role]
+			r.frameworks = append(r.frameworks, f.id)
+			r.allocated = r.allocated.plus(s.allocated)
+		}
+		for _, o := range f.offers {
+			roles[o.role].offered = roles[o.role].offered.plus(o.resources)
+		}
+	}
+	v := rolesView{Roles: []roleSummary{}}
+	for _, name := range slices.Sorted(maps.Keys(roles)) {
+		r := roles[name]
+		v.Roles = append(v.Roles, roleSummary{
+			Name: name, Weight: 1, Frameworks: r.frameworks, Resources: resourcesView(r.allocated),
+			Allocated: resourcesView(r.allocated.minus(r.offered)), Offered: resourcesView(r.offered),
+		})
+	}
+	return v
+}
+
+// summaryStates are the states that /state-summary counts.
+var summaryStates = []mesos.TaskState{
+	mesos.TASK_STAGING, mesos.TASK_STARTING, mesos.TASK_RUNNING, mesos.TASK_KILLING, mesos.TASK_FINISHED,
+	mesos.TASK_KILLED, mesos.TASK_FAILED, mesos.TASK_LOST, mesos.TASK_ERROR, mesos.TASK_UNREACHABLE,
+}
+
+// viewSummary is what /state-summary tells.
+func (m *master) viewSummary() map[string]any {
+	agents, frameworks := []map[string]any{}, []map[string]any{}
+	for _, f := range m.sortedFrameworks() {
+		v := m.viewFramework(f)
+		states, ids := map[string]int{}, map[string]bool{}
+		for _, t := range append(v.Tasks, v.CompletedTasks...) {
+			states[t.State]++
+			ids[t.AgentID] = true
+		}
+		entry := map[string]any{
+			"id": f.id, "name": v.Name, "active": v.Active, "connected": v.Connected, "hostname": v.Hostname, "webui_url": v.WebUIURL,
+			"used_resources": v.UsedResources, "offered_resources": v.OfferedResources, "slave_ids": slices.Sorted(maps.Keys(ids)),
+		}
+		frameworks = append(frameworks, withStates(entry, states))
+	}
+	for _, a := range m.agents {
+		v := viewAgent(a)
+		states, ids := map[string]int{}, map[string]bool{}
+		for key, t := range a.tasks {
+			states[t.state.String()]++
+			ids[key.framework] = true
+		}
+		entry := map[string]any{
+			"id": a.id, "hostname": v.Hostname, "port": v.Port, "pid": v.PID, "active": true, "version": v.Version, "attributes": v.Attributes,
+			"resources": v.Resources, "used_resources": v.UsedResources, "offered_resources": v.OfferedResources,
+			"registered_time": v.Registered, "framework_ids": slices.Sorted(maps.Keys(ids)),
+		}
+		agents = append(agents, withStates(entry, states))
+	}
+	return map[string]any{"hostname": m.addr.Addr().String(), "slaves": agents, "frameworks": frameworks}
+}
+
+func withStates(entry map[string]any, states map[string]int) map[string]any {
+	for _, s := range summaryStates {
+		entry[s.String()] = states[s.String()]
+	}
+	return entry
+}
