@@ -26,6 +26,8 @@ func (q *Queue) checkTasks() error {
 			return fmt.Errorf("task %s is kept as %s", t.ID, id)
 		case !e.inPlace(q):
 			return fmt.Errorf("task %s: %s, but not in the place %d at %d", id, t.State, e.place, e.pos)
+		case e.near != nearOf(t.Spec.Priority):
+			return fmt.Errorf("task %s: kept as of priority %d, has %d", id, e.near, t.Spec.Priority)
 		case t.State.Terminal() != (e.shape == nil):
 			return fmt.Errorf("task %s: %s, with a shape or without", id, t.State)
 		case e.shape != nil && (e.shape != q.shapes[e.shape.key] || e.shape.key != keyOf(t.Spec)):

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"math"
 
 	"cmdq/task"
 )
@@ -13,7 +14,8 @@ type entry struct {
 	shape *shape // nil once the task has ended
 	pos   int32  // the index in Queue.waits or Queue.active, if it is there
 	place place
-	held  bool // has a slot in its shape's line or among its late ones, perhaps a dead one
+	held  bool  // has a slot in its shape's line or among its late ones, perhaps a dead one
+	near  int16 // the priority, or far if it is too large for this; saves a look at the spec
 	task  task.Task
 }
 
@@ -45,6 +47,21 @@ func (o order) compare(p order) int {
 	return cmp.Or(cmp.Compare(o.rank, p.rank), cmp.Compare(o.seq, p.seq))
 }
 
-func (e *entry) order() order { return order{^int64(e.task.Spec.Priority), e.task.Seq} }
+const far = math.MinInt16
+
+func nearOf(priority int) int16 {
+	if priority > far && priority <= math.MaxInt16 {
+		return int16(priority)
+	}
+	return far
+}
+
+func (e *entry) order() order {
+	priority := int64(e.near)
+	if e.near == far {
+		priority = int64(e.task.Spec.Priority)
+	}
+	return order{^priority, e.task.Seq}
+}
 
 func (e *entry) before(o *entry) bool { return e.order().before(o.order()) }

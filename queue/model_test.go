@@ -121,6 +121,9 @@ func (m *model) compare(q *Queue) error {
 		if got := q.Get(t.id); got == nil || got.ID != t.id || got.State != t.state {
 			return fmt.Errorf("get %s: %+v, want it %s", t.id, got, t.state)
 		}
+		if at, ok := q.WakeAt(t.id); !at.Equal(t.at) || ok == t.at.IsZero() {
+			return fmt.Errorf("wake of %s at %v %v, want %v", t.id, at, ok, t.at)
+		}
 	}
 	return m.compareLists(q)
 }

@@ -3,6 +3,8 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -85,10 +87,10 @@ func TestFirstFit(t *testing.T) {
 
 func TestPriorityGoesBeforeFileOrder(t *testing.T) {
 	q := New()
-	for i, priority := range []int{0, 5, -1, 5, 0, -1 << 63, 1<<63 - 1} {
+	for i, priority := range []int{0, 5, -1, 5, 0, math.MinInt64, math.MaxInt64, 1 << 15, 1<<15 - 1, -1 << 15, 1 - 1<<15} {
 		add(t, q, task.ID(rune('a'+i)), uint64(i), &task.Spec{Priority: priority, Resources: need(100, 10*int64(i%2))})
 	}
-	if got, want := launchAll(t, q, need(1000, 1000)), "g b d a e c f"; got != want {
+	if got, want := launchAll(t, q, need(2000, 1000)), "g h i b d a e c k j f"; got != want {
 		t.Errorf("launched %q, want %q", got, want)
 	}
 }
@@ -412,6 +414,53 @@ func TestSlotsDoNotPileUp(t *testing.T) {
 	s := q.shapes[key{}]
 	if slots := cap(s.line) + cap(s.late); slots > 8*slack {
 		t.Errorf("memory for %d slots for 1 task", slots)
+	}
+}
+
+// TestLateOnesAreSortedAfterCompaction: most of those that came back leave
+// again from the middle, and what stays goes in the order of the queue.
+func TestLateOnesAreSortedAfterCompaction(t *testing.T) {
+	const n = 400
+	one := &task.Spec{Resources: need(1, 1)}
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		q := New()
+		add(t, q, "last", n, one)
+		for _, i := range r.Perm(n) {
+			add(t, q, task.ID(fmt.Sprint(i)), uint64(i), one)
+		}
+		for _, i := range r.Perm(n)[:n*3/4] {
+			q.Remove(task.ID(fmt.Sprint(i)))
+			if err := q.Check(); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+	}
+}
+
+// TestSearchLooksAtFewShapes: whatever order the shapes came in, a search in
+// vain looks only at the nodes along the edge of what fits.
+func TestSearchLooksAtFewShapes(t *testing.T) {
+	const side = 32
+	q := New()
+	for i, at := range rand.New(rand.NewPCG(1, 4)).Perm(side * side) {
+		x, y := int64(at%side), int64(at/side)
+		add(t, q, task.ID(fmt.Sprint(i)), uint64(i), &task.Spec{Resources: need(100+x, 200-x+y)})
+	}
+	for x := range int64(side) {
+		free := need(100+x, 199-x) // so many cpus go with 200-x MB at least
+		if got := q.First(free, nil); got != nil {
+			t.Fatalf("%v fits %v", got.Spec.Resources, free)
+		}
+		looked := 0
+		for _, n := range q.tree.nodes[1:] {
+			if n.leaf != none && n.least.Fits(free) {
+				looked++
+			}
+		}
+		if looked > 3*side {
+			t.Errorf("a search for %v looks at %d nodes over %d shapes", free, looked, side*side)
+		}
 	}
 }
 
