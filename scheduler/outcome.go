@@ -123,8 +123,8 @@ func (s *state) infraBy(t *task.Task, a *task.Attempt, u *update) {
 			s.failedOn(s.agent(a.Agent), t, a.Launched)
 		}
 	}
-	if u.state == mesos.TASK_DROPPED && a.Started.IsZero() {
-		t.Attempts-- // an agent that drops a launch has not started it
+	if neverStarted && a.Started.IsZero() {
+		t.Attempts-- // dropped by the agent, or without a container: it cannot have run
 	}
 	s.infra(t, a, u.reasonName(), u.message, 0)
 }

@@ -14,6 +14,7 @@ type Snapshot struct {
 	States    [task.NumStates]int
 	Delayed   int // of the idle ones, those that wait for their next attempt
 	Connected bool
+	Known     bool // a master has, or had, us as a framework
 	Agents    int
 }
 
@@ -27,7 +28,7 @@ func (s Snapshot) Bad() int { return s.States[task.Failed] + s.States[task.Kille
 
 func (s *state) snapshot() *Snapshot {
 	snap := &Snapshot{At: s.now, Tasks: s.queue.Len(), Delayed: s.queue.Delayed(),
-		Connected: s.link.phase == up, Agents: len(s.agents)}
+		Connected: s.link.phase == up, Known: s.link.ever, Agents: len(s.agents)}
 	for i := range snap.States {
 		snap.States[i] = s.queue.Count(task.State(i))
 	}

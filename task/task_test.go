@@ -145,6 +145,7 @@ func TestParseExit(t *testing.T) {
 		{"Command terminated with signal ", Exit{}},
 		{"Command terminated with signal " + strings.Repeat("x", 64), Exit{}},
 		{"Executor terminated", Exit{}},
+		{"Failed to fetch all URIs for container 'x': exited with status 1", Exit{}},
 		{"", Exit{}},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/pflag"
+
+	"cmdq/local"
+	"cmdq/mesosapi"
+	"cmdq/scheduler"
+)
+
+// queueConfig is what the flags of cmdq and cmdq run say.
+type queueConfig struct {
+	master, tasks, state string
+	name, user, role     string
+	refuse               float64 // seconds
+	revive, unreachable  time.Duration
+	unplaceable, connect time.Duration
+	infraRetries         int
+	joblog, progress     string
+	cluster              clusterFlags
+	log                  logFlags
+	agentsOfMaster       int  // N of local[N], 0 for any other master
+	embedded             bool // --master local
+}
+
+type clusterFlags struct {
+	agents    int
+	resources string
+	interval  time.Duration
+}
+
+type logFlags struct{ level, format string }
+
+func queueFlags() *queueConfig { return &queueConfig{} }
+
+func (q *queueConfig) register(f *pflag.FlagSet, once bool) {
+	d := scheduler.DefaultConfig()
+	f.SortFlags = false
+	f.StringVar(&q.master, "master", defaultMaster(), "where Mesos is: host, host:port, http://host:port,\nlocal, or local[N] for N agents on this machine;\nbefore the default come $MESOS_MASTER_IP and $MESOS_MASTER")
+	f.StringVar(&q.tasks, "tasks", "tasks.yaml", "the tasks file")
+	f.StringVar(&q.state, "state", ".cmdq", "directory for what cmdq keeps, sandboxes of --master local\namong it")
+	f.StringVar(&q.name, "name", d.Name, "name of the framework in the Mesos page")
+	f.StringVar(&q.user, "user", currentUser(), "user the commands run as, unless a task says otherwise")
+	f.StringVar(&q.role, "role", d.Role, "role whose resources are used")
+	f.Float64Var(&q.refuse, "refuse-seconds", d.RefuseFor.Seconds(), "for how long an offer that nothing fits stays away")
+	f.DurationVar(&q.revive, "revive-interval", d.ReviveInterval, "at most one REVIVE in this time")
+	f.DurationVar(&q.unreachable, "unreachable-timeout", d.UnreachableTimeout, "until a launch that may still run is given up")
+	f.IntVar(&q.infraRetries, "infra-retries", d.InfraRetries, "infrastructure failures that a task survives")
+	f.DurationVar(&q.unplaceable, "unplaceable-timeout", 0, "until a task that fits no agent ends failed; 0: never")
+	if once {
+		f.DurationVar(&q.connect, "connect-timeout", time.Minute, "until a master has to answer; 0: no limit")
+	}
+	f.StringVar(&q.joblog, "joblog", "", "file that gets a line of JSON for every task that ends")
+	f.StringVar(&q.progress, "progress", "auto", "auto, bar, plain or none; auto is a bar on a terminal and\nplain lines elsewhere")
+	q.cluster.register(f)
+	q.log.register(f)
+}
+
+func (c *clusterFlags) register(f *pflag.FlagSet) {
+	f.IntVar(&c.agents, "agents", 1, "agents of the embedded Mesos")
+	f.StringVar(&c.resources, "resources", "", "what each of its agents has, as 'cpus:8;mem:8192;disk:10000';\ndefault: what this machine has, shared evenly")
+	f.DurationVar(&c.interval, "allocation-interval", time.Second, "time between its rounds of offers")
+}
+
+func (l *logFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&l.level, "log-level", "", "debug, info, warn or error; default info, but warn below a\nprogress bar")
+	f.StringVar(&l.format, "log-format", "text", "text or json")
+}
+
+func defaultMaster() string {
+	for _, name := range []string{"MESOS_MASTER_IP", "MESOS_MASTER"} {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return "local"
+}
+
+func currentUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}
+
+var localMaster = regexp.MustCompile(`^local(\[(.*)\])?$`)
+
+// check completes the configuration and finds what is wrong with it.
+func (q *queueConfig) check(f *pflag.FlagSet) error {
+	if err := q.checkMaster(f); err != nil {
+		return err
+	}
+	switch {
+	case q.name == "":
+		return usage("--name is empty")
+	case q.user == "":
+		return usage("--user is empty")
+	case q.role == "" || strings.ContainsAny(q.role, " \t\n") || q.role != "*" && strings.ContainsAny(q.role, "*"):
+		return usage("--role %q: want a role name of Mesos, without white space, or *", q.role)
+	case q.refuse < 0 || q.refuse > 365*24*3600:
+		return usage("--refuse-seconds %g: want 0 to 31536000", q.refuse)
+	case q.infraRetries < 0:
+		return usage("--infra-retries %d: want 0 or more", q.infraRetries)
+	}
+	for name, d := range map[string]time.Duration{"revive-interval": q.revive, "unreachable-timeout": q.unreachable,
+		"unplaceable-timeout": q.unplaceable, "connect-timeout": q.connect} {
+		if d < 0 {
+			return usage("--%s %s: want 0 or more", name, d)
+		}
+	}
+	switch q.progress {
+	case "auto", "bar", "plain", "none":
+	default:
+		return usage("--progress %q: want auto, bar, plain or none", q.progress)
+	}
+	return nil
+}
+
+func (q *queueConfig) checkMaster(f *pflag.FlagSet) error {
+	m := localMaster.FindStringSubmatch(q.master)
+	if m == nil {
+		for _, name := range []string{"agents", "resources", "allocation-interval"} {
+			if f.Changed(name) {
+				return usage("--%s is for --master local only, and --master is %q", name, q.master)
+			}
+		}
+		if _, err := mesosapi.ParseMaster(q.master); err != nil {
+			return usage("--master: %w", err)
+		}
+		return nil
+	}
+	q.embedded = true
+	if m[1] != "" {
+		n, err := strconv.Atoi(m[2])
+		if err != nil || n < 1 {
+			return usage("--master %q: want local[N] with N agents, at least 1", q.master)
+		}
+		if f.Changed("agents") && q.cluster.agents != n {
+			return usage("--master %s and --agents %d contradict each other", q.master, q.cluster.agents)
+		}
+		q.cluster.agents = n
+	}
+	return q.cluster.check()
+}
+
+// maxAgents bounds what one process is asked to be.
+const maxAgents = 100
+
+func (c *clusterFlags) check() error {
+	if c.agents < 1 || c.agents > maxAgents {
+		return usage("--agents %d: want 1 to %d", c.agents, maxAgents)
+	}
+	if c.interval <= 0 {
+		return usage("--allocation-interval %s: want more than 0", c.interval)
+	}
+	if c.resources != "" {
+		if _, err := local.ParseResources(c.resources); err != nil {
+			return usage("--resources: %w", err)
+		}
+	}
+	return nil
+}
+
+// logger makes the log that the flags ask for, written to w.
+func (l *logFlags) logger(w io.Writer, quiet bool) (*logrus.Logger, error) {
+	log := logrus.New()
+	log.SetOutput(w)
+	switch l.format {
+	case "text":
+		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000"})
+	case "json":
+		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
+	default:
+		return nil, usage("--log-format %q: want text or json", l.format)
+	}
+	name := l.level
+	if name == "" {
+		name = "info"
+		if quiet {
+			name = "warn"
+		}
+	}
+	switch name {
+	case "debug", "info", "warn", "error":
+	default:
+		return nil, usage("--log-level %q: want debug, info, warn or error", name)
+	}
+	level, err := logrus.ParseLevel(name)
+	if err != nil {
+		return nil, fmt.Errorf("log level: %w", err)
+	}
+	log.SetLevel(level)
+	return log, nil
+}
+
+// absolute is a path that survives a change of directory, for messages.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"cmdq/scheduler"
+	"cmdq/task"
+)
+
+// progress shows how far the queue is, on standard error.
+type progress interface {
+	show(scheduler.Snapshot)
+	finish(scheduler.Snapshot)
+	io.Writer // for the log, which must not tear a bar apart
+}
+
+// newProgress makes what --progress asks for.
+func newProgress(kind string) progress {
+	if kind == "auto" {
+		kind = "plain"
+		if term.IsTerminal(int(os.Stderr.Fd())) {
+			kind = "bar"
+		}
+	}
+	switch kind {
+	case "bar":
+		return newBar(os.Stderr)
+	case "plain":
+		return &lines{Writer: os.Stderr, every: plainEvery, began: time.Now()}
+	}
+	return silence{os.Stderr}
+}
+
+// silence shows nothing.
+type silence struct{ io.Writer }
+
+func (silence) show(scheduler.Snapshot)   {}
+func (silence) finish(scheduler.Snapshot) {}
+
+// plainEvery is the least time between two plain lines.
+const plainEvery = 5 * time.Second
+
+// lines writes a line now and then, if anything has changed.
+type lines struct {
+	io.Writer
+	every time.Duration
+	began time.Time
+	said  time.Time
+	last  scheduler.Snapshot
+}
+
+func (l *lines) show(s scheduler.Snapshot) {
+	if s.States == l.last.States || s.At.Sub(l.said) < l.every {
+		return
+	}
+	l.write(s)
+}
+
+func (l *lines) finish(s scheduler.Snapshot) {
+	if s.States != l.last.States {
+		l.write(s)
+	}
+}
+
+func (l *lines) write(s scheduler.Snapshot) {
+	l.said, l.last = s.At, s
+	fmt.Fprintf(l.Writer, "progress: %s\n", describeProgress(s, s.At.Sub(l.began)))
+}
+
+// describeProgress is the whole of it in a line.
+func describeProgress(s scheduler.Snapshot, took time.Duration) string {
+	text := fmt.Sprintf("%d of %d done, %d running, %d failed", s.Ended(), s.Tasks,
+		s.States[task.Starting]+s.States[task.Running], s.States[task.Failed]+s.States[task.Killed])
+	if s.Delayed > 0 {
+		text += fmt.Sprintf(", %d to be tried again", s.Delayed)
+	}
+	if !s.Connected && s.Ended() < s.Tasks {
+		text += ", no master"
+	}
+	if took < time.Second || s.Ended() == 0 {
+		return text
+	}
+	rate := float64(s.Ended()) / took.Seconds()
+	text += fmt.Sprintf(", %.3g/s", rate)
+	if left := s.Tasks - s.Ended(); left > 0 {
+		text += fmt.Sprintf(", about %s left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
+	}
+	return text
+}
+
+// bar is a progress bar on a terminal.
+type bar struct {
+	mu  sync.Mutex // the log is written from other goroutines
+	out io.Writer
+	bar *progressbar.ProgressBar
+}
+
+func newBar(out io.Writer) *bar {
+	return &bar{out: out, bar: progressbar.NewOptions(1,
+		progressbar.OptionSetWriter(out),
+		progressbar.OptionSetWidth(24),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString("tasks"),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetRenderBlankState(true))}
+}
+
+func (b *bar) show(s scheduler.Snapshot) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.update(s)
+}
+
+// update draws the bar. A bar that cannot be drawn is no reason to stop.
+func (b *bar) update(s scheduler.Snapshot) {
+	if s.Tasks == 0 {
+		return
+	}
+	b.bar.ChangeMax(s.Tasks)
+	text := fmt.Sprintf("%d running, %d failed", s.States[task.Starting]+s.States[task.Running], s.States[task.Failed]+s.States[task.Killed])
+	if !s.Connected && s.Ended() < s.Tasks {
+		text = "no master"
+	}
+	b.bar.Describe(text)
+	if err := b.bar.Set(s.Ended()); err != nil {
+		return
+	}
+}
+
+func (b *bar) finish(s scheduler.Snapshot) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.update(s)
+	fmt.Fprintln(b.out)
+}
+
+// Write puts a line of the log above the bar.
+func (b *bar) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.bar.Clear(); err != nil {
+		return 0, err
+	}
+	n, err := b.out.Write(p)
+	if err == nil {
+		err = b.bar.RenderBlank()
+	}
+	return n, err
+}

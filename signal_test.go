@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program is a running cmdq.
+type program struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	dir string
+	out watched // both standard output and standard error
+}
+
+// watched is an output that can be waited for.
+type watched struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+	add chan struct{} // closed and renewed at every write
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.add != nil {
+		close(w.add)
+		w.add = nil
+	}
+	return w.buf.Write(p)
+}
+
+// next is what has been written so far, and what to wait on for more.
+func (w *watched) next() (string, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.add == nil {
+		w.add = make(chan struct{})
+	}
+	return w.buf.String(), w.add
+}
+
+// start runs cmdq in an empty directory that holds this tasks.yaml.
+func start(t *testing.T, tasks string, args ...string) *program {
+	t.Helper()
+	p := &program{t: t, dir: t.TempDir()}
+	p.write(tasks)
+	p.cmd = exec.Command(cmdqBinary(t), args...)
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, &p.out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Process.Wait() })
+	return p
+}
+
+// write replaces tasks.yaml as an editor does.
+func (p *program) write(tasks string) {
+	p.t.Helper()
+	name := filepath.Join(p.dir, "tasks.yaml")
+	if err := os.WriteFile(name+"~", []byte(tasks), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.Rename(name+"~", name); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// says waits until cmdq has printed this so many times.
+func (p *program) says(text string, times int) {
+	p.t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		out, more := p.out.next()
+		if strings.Count(out, text) >= times {
+			return
+		}
+		select {
+		case <-more:
+		case <-deadline:
+			p.t.Fatalf("never said %q %d times:\n%s", text, times, out)
+		}
+	}
+}
+
+func (p *program) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// exits waits for the end and checks the status.
+func (p *program) exits(status int) string {
+	p.t.Helper()
+	timer := time.AfterFunc(30*time.Second, func() { p.cmd.Process.Kill() })
+	defer timer.Stop()
+	p.cmd.Wait() // the status says it all
+	out, _ := p.out.next()
+	if got := p.cmd.ProcessState.ExitCode(); got != status {
+		p.t.Fatalf("exit %d, want %d:\n%s", got, status, out)
+	}
+	return out
+}
+
+const longTask = "tasks: [{id: long, command: 'echo $$ >pid; exec sleep 1000', cpus: 0.1, mem: 10}]\n"
+
+// TestSignals: what runs is killed, the framework is torn down, and the exit
+// status says which signal it was.
+func TestSignals(t *testing.T) {
+	for _, tt := range []struct {
+		signal syscall.Signal
+		status int
+	}{{syscall.SIGINT, 130}, {syscall.SIGTERM, 143}, {syscall.SIGHUP, 143}} {
+		for _, verb := range [][]string{{"run"}, {}} {
+			t.Run(strings.Join(append([]string{tt.signal.String()}, verb...), " "), func(t *testing.T) {
+				t.Parallel()
+				p := start(t, longTask, append(verb, "--progress", "none")...)
+				p.says("msg=running", 1)
+				p.signal(tt.signal)
+				out := p.exits(tt.status)
+				for _, want := range []string{"interrupted: killing 1 tasks", `"framework removed"`, "idle again: interrupted"} {
+					if !strings.Contains(out, want) {
+						t.Errorf("did not say %q:\n%s", want, out)
+					}
+				}
+				if summary := "1 tasks: 0 finished, 0 failed, 0 killed, 1 not ended"; strings.Contains(out, summary) != (len(verb) > 0) {
+					t.Errorf("summary: want one of cmdq run only:\n%s", out)
+				}
+				p.noneLeft()
+			})
+		}
+	}
+}
+
+// noneLeft checks that the command of longTask is gone.
+func (p *program) noneLeft() {
+	p.t.Helper()
+	files, err := filepath.Glob(filepath.Join(p.dir, ".cmdq/local/slaves/*/frameworks/*/executors/long/runs/*/pid"))
+	if err != nil || len(files) == 0 {
+		p.t.Fatalf("no pid file: %v", err)
+	}
+	pid, err := os.ReadFile(files[0])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmdline, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/cmdline")
+	if err == nil && strings.Contains(string(cmdline), "sleep\x001000") {
+		p.t.Errorf("the command still runs as %s", pid)
+	}
+}
+
+// TestSecondSignal: whoever cannot wait for a stubborn command asks twice.
+func TestSecondSignal(t *testing.T) {
+	stubborn := "tasks: [{id: long, command: \"trap '' TERM; echo $$ >pid; sleep 1000 & wait; sleep 1000\", cpus: 0.1, mem: 10, kill_grace: 60s}]\n"
+	p := start(t, stubborn, "run", "--progress", "none")
+	p.says("msg=running", 1)
+	p.signal(syscall.SIGINT)
+	p.says("interrupted: killing 1 tasks", 1)
+	p.signal(syscall.SIGINT)
+	p.exits(130)
+}
+
+// TestFollowsTheFile: plain cmdq goes quiet when the queue has drained and takes
+// up what is added to the file.
+func TestFollowsTheFile(t *testing.T) {
+	one := "tasks:\n  - {id: a, command: 'true', cpus: 0.1, mem: 10}\n"
+	p := start(t, one, "--progress", "none")
+	p.says("framework suppressed offers (SUPPRESS)", 1)
+	p.says("msg=\"finished: Command exited with status 0\"", 1)
+
+	p.write(one + "  - {id: b, command: 'true', cpus: 0.1, mem: 10}\n")
+	p.says("tasks file read again: 1 new, 0 changed, 0 removed", 1)
+	p.says("framework revived offers (REVIVE)", 1)
+	p.says("msg=\"finished: Command exited with status 0\"", 2)
+
+	p.write("tasks:\n  - {id: a, comand: 'true'}\n") // a slip changes nothing
+	p.says("the queue goes on as it was", 1)
+
+	p.write(one) // b has ended; taking it out changes nothing
+	p.says("tasks file read again: 0 new, 0 changed, 0 removed", 1)
+	p.signal(syscall.SIGINT)
+	p.exits(130)
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"cmdq/local"
+	"cmdq/mesosapi"
+	"cmdq/scheduler"
+	"cmdq/task"
+)
+
+// summaryRows bounds how many tasks a summary lists one by one.
+const summaryRows = 20
+
+// summary is what cmdq run prints at its end: how many tasks ended how, those
+// that did not finish, and where the sandboxes are.
+func summary(w io.Writer, s *scheduler.Scheduler, workDir, master string, took time.Duration) {
+	snap := s.Snapshot()
+	fmt.Fprintf(w, "%d tasks: %d finished, %d failed, %d killed", snap.Tasks,
+		snap.States[task.Finished], snap.States[task.Failed], snap.States[task.Killed])
+	if open := snap.Tasks - snap.Ended(); open > 0 {
+		fmt.Fprintf(w, ", %d not ended", open)
+	}
+	fmt.Fprintf(w, ", in %s\n", took.Round(10*time.Millisecond))
+
+	var bad, all []*task.Task
+	for t := range s.Tasks() {
+		all = append(all, t)
+		if t.State == task.Failed || t.State == task.Killed {
+			bad = append(bad, t)
+		}
+	}
+	listFailures(w, bad)
+	if workDir == "" {
+		fmt.Fprintf(w, "sandboxes: on the agents, through the Mesos page at %s\n", page(master))
+		return
+	}
+	listSandboxes(w, s, all, workDir)
+}
+
+// page is the address of a master's page.
+func page(master string) string {
+	if hostport, err := mesosapi.ParseMaster(master); err == nil {
+		return "http://" + hostport + "/"
+	}
+	return master
+}
+
+func bySeq(tasks []*task.Task) {
+	slices.SortFunc(tasks, func(a, b *task.Task) int {
+		if a.Seq < b.Seq {
+			return -1
+		}
+		return 1
+	})
+}
+
+func listFailures(w io.Writer, bad []*task.Task) {
+	bySeq(bad)
+	for i, t := range bad {
+		if i == summaryRows {
+			fmt.Fprintf(w, "  … and %d more\n", len(bad)-i)
+			return
+		}
+		fmt.Fprintf(w, "  %s %s after %s", t.ID, t.State, times(t.Attempts))
+		switch {
+		case t.End.Message != "" && t.End.Reason != "":
+			fmt.Fprintf(w, ": %s (%s)", t.End.Message, t.End.Reason)
+		case t.End.Message+t.End.Reason != "":
+			fmt.Fprintf(w, ": %s", t.End.Message+t.End.Reason)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", n)
+}
+
+// listSandboxes says where the commands ran and left their output.
+func listSandboxes(w io.Writer, s *scheduler.Scheduler, tasks []*task.Task, workDir string) {
+	tasks = slices.DeleteFunc(tasks, func(t *task.Task) bool { return t.Current() == nil })
+	if len(tasks) == 0 {
+		return
+	}
+	bySeq(tasks)
+	if len(tasks) > summaryRows {
+		a := tasks[0].Current()
+		fmt.Fprintf(w, "sandboxes: %s, and so on\n", local.Sandbox(workDir, a.Agent, s.FrameworkID(), "TASK"))
+		return
+	}
+	fmt.Fprintln(w, "sandboxes:")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, t := range tasks {
+		a := t.Current()
+		fmt.Fprintf(table, "  %s\t%s\n", t.ID, local.Sandbox(workDir, a.Agent, s.FrameworkID(), task.LaunchID(t.ID, a.Number)))
+	}
+	table.Flush()
+}
