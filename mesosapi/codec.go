@@ -102,7 +102,8 @@ var optionalNames = map[string]string{
 	"TaskStatus_Source":             "source",
 }
 
-// decodeJSON drops names that are unknown to optionalNames, a few times over.
+// decodeJSON reads an event. Where the name of an optional enum is unknown it
+// drops the field and tries again, a few times over.
 func decodeJSON(frame []byte, event *scheduler.Event) error {
 	err := json.Unmarshal(frame, event)
 	for range 8 {

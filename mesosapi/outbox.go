@@ -185,6 +185,7 @@ func (o *outbox) lost(err error) {
 	}
 }
 
+// wakeFlushes lets those go who wait, if nothing is open. The lock is held.
 func (o *outbox) wakeFlushes() {
 	if o.openCalls > 0 || o.openAcks > 0 {
 		return
