@@ -1,0 +1,40 @@
+# The version of staticcheck that the code is held to.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help build test race check bench fuzz cover conformance demo clean
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+build: ## the binary, ./cmdq
+	go build -o cmdq .
+
+test: ## all tests that need nothing but Go
+	go test ./...
+
+race: ## the same under the race detector (needs a C compiler)
+	go test -race ./...
+
+check: ## gofmt, vet and staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not gofmt'ed"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+bench: ## the figures of docs/benchmarks.md
+	go test -run '^$$' -bench . -benchmem ./queue ./task ./mesosapi ./local
+	go test -run '^$$' -bench True -benchtime 3x .
+
+fuzz: ## half a minute for every fuzz target
+	scripts/fuzz 30s
+
+cover: ## which lines the tests reach
+	go test -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1
+
+conformance: build ## ask the embedded Mesos the questions of scripts/conformance
+	scripts/conform
+
+demo: ## a tour of 20 seconds
+	scripts/demo
+
+clean: ## what was built
+	rm -f cmdq cover.out
