@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -64,7 +63,7 @@ Every user of this machine can run commands through it.`,
 // serve runs the embedded Mesos until a signal ends it.
 func serve(cfg local.Config) error {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, endingSignals()...)
 	cluster, err := local.Start(cfg)
 	if err != nil {
 		return &exit{exitCluster, fmt.Errorf("start the embedded Mesos: %w", err)}

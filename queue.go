@@ -149,7 +149,7 @@ func (s *session) run(first scheduler.Load) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, endingSignals()...)
 	defer signal.Stop(signals)
 
 	type result struct {
@@ -188,7 +188,7 @@ func (s *session) run(first scheduler.Load) error {
 		case r := <-ended:
 			s.show.finish(s.sched.Snapshot())
 			if r.err != nil {
-				return r.err
+				return &exit{exitFailed, r.err}
 			}
 			return s.conclude(r.over, status)
 		}
@@ -272,6 +272,16 @@ func (s *session) close() {
 			s.log.Warn(err)
 		}
 	}
+}
+
+// endingSignals are those that end us. SIGHUP is not, where whoever started us
+// had it ignored, as nohup does.
+func endingSignals() []os.Signal {
+	list := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
 }
 
 // newSecret guards the embedded Mesos of this process.
