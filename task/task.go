@@ -26,7 +26,12 @@ type Task struct {
 	Index int    // 0-based place within a counted Spec, else -1
 	Seq   uint64 // place in file order; lower is earlier
 
-	State     State
+	State State
+
+	// Stop is set once somebody asked for this task to end; desired and
+	// observed state are two things.
+	Stop Stop
+
 	Submitted time.Time
 
 	// Launches counts all launches under the current framework id and names
@@ -44,10 +49,6 @@ type Task struct {
 	Charged      int
 	Infra        int
 	NeverStarted int
-
-	// Stop is set once somebody asked for this task to end; desired and
-	// observed state are two things.
-	Stop Stop
 
 	History []Attempt // every launch of this task, oldest first, the last one current while active
 	End     *End      // set when State is terminal
