@@ -70,13 +70,19 @@ func (m *master) decline(f *framework, d *scheduler.Call_Decline) {
 	}
 }
 
-// refuse keeps what a framework did not use away from it for a while.
+// refuse keeps what a framework did not use away from it for a while. An eager
+// master looks at once who else may have it, or whether there is more by now;
+// not when nothing was refused, for then the same offer would come back for ever.
 func (m *master) refuse(f *framework, a *agentRecord, role string, rest Resources, filters *mesos.Filters) {
 	var given *float64
 	if filters != nil {
 		given = filters.RefuseSeconds
 	}
-	f.filters.add(a.id, role, rest, m.now, refusal(given), m.timing.allocation)
+	refuse := refusal(given)
+	f.filters.add(a.id, role, rest, m.now, refuse, m.timing.allocation)
+	if refuse > 0 {
+		m.comesBack(a)
+	}
 }
 
 // chosen lists the roles a REVIVE or SUPPRESS is for: all when none is named,

@@ -41,10 +41,13 @@ type sandboxPath struct {
 // executor, its real directory, runs/latest beside it, and for the latest run
 // /frameworks/FID/executors/EID/runs/latest.
 func (a *agent) locate(name string) (sandboxPath, error) {
-	below, ok := strings.CutPrefix(name, filepath.Join(a.workDir, "slaves")+"/")
-	if ok {
-		_, below, ok = strings.Cut(below, "/")
-	} else {
+	select {
+	case <-a.ready:
+	default:
+		return sandboxPath{}, errNotAttached // there is no id yet, so there is no task
+	}
+	below, ok := strings.CutPrefix(name, filepath.Join(a.workDir, "slaves", a.id)+"/")
+	if !ok {
 		below, ok = strings.CutPrefix(name, "/")
 	}
 	part := strings.SplitN(below, "/", 7)

@@ -119,6 +119,9 @@ func (f *field) appendPreset(buf []byte, t reflect.Type) []byte {
 		return strconv.AppendBool(buf, f.preset == "1")
 	case kind == reflect.String:
 		return appendString(buf, f.preset)
+	case kind == reflect.Float64:
+		x, _ := strconv.ParseFloat(f.preset, 64)
+		return appendFloat(buf, x)
 	}
 	return append(buf, f.preset...)
 }

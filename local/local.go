@@ -40,9 +40,9 @@ type Config struct {
 	// AllocationInterval is from one allocation to the next; default 1 s.
 	AllocationInterval time.Duration
 
-	// Eager also allocates at once when a task's resources come back. What was
-	// declined, or left of an accepted offer, still waits for the interval:
-	// else a framework that refuses for 0 s would be asked without end.
+	// Eager also allocates at once when resources come back. Only what was
+	// refused for 0 s still waits for the interval: else a framework that has
+	// no use for it would be asked without end.
 	Eager bool
 
 	// WorkDir holds the sandboxes:

@@ -1,0 +1,211 @@
+package local
+
+import (
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+)
+
+func withID(info mesos.FrameworkInfo, id string) mesos.FrameworkInfo {
+	info.ID = &mesos.FrameworkID{Value: id}
+	return info
+}
+
+func TestFrameworkIDs(t *testing.T) {
+	inBoth(t, func(t *testing.T, cdc *codec) {
+		c := startCluster(t, Config{})
+		first, second := subscribe(t, c, cdc, modern), subscribe(t, c, cdc, withID(plain, ""))
+		if !strings.HasSuffix(first.id, "-0000") || !strings.HasSuffix(second.id, "-0001") {
+			t.Errorf("the ids are %s and %s", first.id, second.id)
+		}
+		own := uuid.NewString()
+		s := subscribe(t, c, cdc, withID(modern, own))
+		if s.id != own {
+			t.Errorf("the framework's own id %s became %s", own, s.id)
+		}
+		if _, err := uuid.Parse(s.streamID); err != nil {
+			t.Errorf("the stream id %q: %v", s.streamID, err)
+		}
+		s.call(&scheduler.Call{Type: scheduler.Call_TEARDOWN})
+		s.closed()
+		again := subscribe(t, c, cdc, withID(modern, own))
+		if last := again.closed(); again.status != http.StatusOK || last == nil || last.Error == nil || last.Error.Message != "Framework has been removed" {
+			t.Errorf("an id that is used up: %d, %v", again.status, last)
+		}
+	})
+}
+
+// TestTakeover: the newer scheduler has the framework, the tasks live on.
+func TestTakeover(t *testing.T) {
+	inBoth(t, func(t *testing.T, cdc *codec) {
+		c := startCluster(t, Config{})
+		old := subscribe(t, c, cdc, modern)
+		o := old.offer()
+		old.accept(0, []mesos.Offer{o}, command1("t1", o, "sleep 1000"))
+		old.until("t1", mesos.TASK_RUNNING)
+		rest := old.offer()
+		s := subscribe(t, c, cdc, withID(modern, old.id))
+		if last := old.closed(); last.GetError().GetMessage() != "Framework failed over" {
+			t.Errorf("the old scheduler last heard %v", last)
+		}
+		if status := old.tryCall(&scheduler.Call{Type: scheduler.Call_REVIVE}); status != http.StatusBadRequest {
+			t.Errorf("a call of the old scheduler: %d", status)
+		}
+		s.accept(0, []mesos.Offer{rest}, command1("t2", o, "true"))
+		if st := s.update("t2"); st.GetState() != mesos.TASK_DROPPED {
+			t.Errorf("the old scheduler's offer is still good: %v", st)
+		}
+		if got := offered(s.offer(), "cpus"); got != 3.9 {
+			t.Errorf("%v cpus are offered, want all but the task's", got)
+		}
+		s.kill("t1", 0)
+		s.until("t1", mesos.TASK_KILLED)
+	})
+}
+
+// TestFailover: a framework whose stream breaks may come back in time.
+func TestFailover(t *testing.T) {
+	c := startCluster(t, Config{})
+	s := subscribe(t, c, codecProtobuf, modern)
+	o := s.offer()
+	s.accept(3600, []mesos.Offer{o}, command1("t1", o, "sleep 1000"))
+	s.until("t1", mesos.TASK_RUNNING)
+	s.breakOff()
+	c.awaitFramework(t, s.id, func(f *framework) bool { return f != nil && f.stream == nil })
+	if status := s.tryCall(&scheduler.Call{Type: scheduler.Call_REVIVE}); status != http.StatusForbidden {
+		t.Errorf("a call after the break: %d", status)
+	}
+	other := modern
+	other.Principal = new("eve")
+	if last := subscribe(t, c, codecProtobuf, withID(other, s.id)).closed(); last.GetError() == nil {
+		t.Error("another principal takes the framework over")
+	}
+	back := subscribe(t, c, codecProtobuf, withID(modern, s.id))
+	if got := offered(back.offer(), "cpus"); got != 3.9 {
+		t.Errorf("%v cpus are offered; filters must be gone after a break", got)
+	}
+	back.call(&scheduler.Call{Type: scheduler.Call_RECONCILE, Reconcile: &scheduler.Call_Reconcile{}})
+	if st := back.peek("t1"); st.GetState() != mesos.TASK_RUNNING {
+		t.Errorf("after the failover: %v", st)
+	}
+}
+
+// TestRemoval: a framework without a failover timeout, or past it, or torn
+// down, is removed with its tasks.
+func TestRemoval(t *testing.T) {
+	none, short := modern, modern
+	none.FailoverTimeout = nil
+	short.FailoverTimeout = new(0.01)
+	tests := map[string]struct {
+		info mesos.FrameworkInfo
+		end  func(s *client)
+	}{
+		"no timeout": {none, func(s *client) { s.breakOff() }},
+		"timeout":    {short, func(s *client) { s.breakOff() }},
+		"teardown":   {modern, func(s *client) { s.call(&scheduler.Call{Type: scheduler.Call_TEARDOWN}) }},
+	}
+	c := startCluster(t, Config{})
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := subscribe(t, c, codecJSON, tt.info)
+			o := s.offer()
+			s.accept(0, []mesos.Offer{o}, command1("t1", o, "trap 'touch terminated; exit' TERM; touch ready; while :; do sleep 0.05; done"))
+			s.until("t1", mesos.TASK_RUNNING)
+			sandbox := Sandbox(c.cfg.WorkDir, o.AgentID.Value, s.id, "t1")
+			awaitFile(t, filepath.Join(sandbox, "ready"))
+			tt.end(s)
+			s.closed()
+			c.awaitFramework(t, s.id, func(f *framework) bool { return f == nil })
+			awaitFile(t, filepath.Join(sandbox, "terminated"))
+			if status := s.tryCall(&scheduler.Call{Type: scheduler.Call_REVIVE}); status != http.StatusBadRequest {
+				t.Errorf("a call after the removal: %d", status)
+			}
+			c.master.box.call(func() {
+				v := c.master.completed[len(c.master.completed)-1]
+				if v.ID != s.id || v.Active || len(v.Tasks) != 0 || len(v.CompletedTasks) != 1 || v.CompletedTasks[0].State != "TASK_KILLED" {
+					t.Errorf("the completed framework is %+v", v)
+				}
+				if a := c.master.agents[0]; a.free().String() != a.total.String() {
+					t.Errorf("only %v of %v is free", a.free(), a.total)
+				}
+			})
+		})
+	}
+}
+
+// awaitFramework waits until the master has noticed what happened to a
+// framework; it tells nobody.
+func (c *Cluster) awaitFramework(t *testing.T, id string, fits func(*framework) bool) {
+	t.Helper()
+	ok := false
+	for end := time.Now().Add(patience); time.Now().Before(end) && !ok; time.Sleep(time.Millisecond) {
+		c.master.box.call(func() { ok = fits(c.master.frameworks[id]) })
+	}
+	if !ok {
+		t.Fatal("the master has not noticed")
+	}
+}
+
+func TestValidateFramework(t *testing.T) {
+	multi := []mesos.FrameworkInfo_Capability{{Type: mesos.FrameworkInfo_Capability_MULTI_ROLE}}
+	tests := []struct {
+		name       string
+		info       mesos.FrameworkInfo
+		suppressed []string
+		good       bool
+	}{
+		{"plain", mesos.FrameworkInfo{}, nil, true},
+		{"one role", mesos.FrameworkInfo{Role: new("ads/shop")}, nil, true},
+		{"roles", mesos.FrameworkInfo{Roles: []string{"a", "*"}, Capabilities: multi}, []string{"a"}, true},
+		{"no roles", mesos.FrameworkInfo{Capabilities: multi}, nil, true},
+		{"role of a multi-role framework", mesos.FrameworkInfo{Role: new("a"), Capabilities: multi}, nil, false},
+		{"roles of another", mesos.FrameworkInfo{Roles: []string{"a"}}, nil, false},
+		{"a role twice", mesos.FrameworkInfo{Roles: []string{"a", "a"}, Capabilities: multi}, nil, false},
+		{"suppressed role of others", mesos.FrameworkInfo{Roles: []string{"a"}, Capabilities: multi}, []string{"b"}, false},
+		{"filter for a role of others", mesos.FrameworkInfo{OfferFilters: map[string]mesos.OfferFilters{"b": {}}}, nil, false},
+		{"filter", mesos.FrameworkInfo{OfferFilters: map[string]mesos.OfferFilters{"*": {}}}, nil, true},
+		{"endless failover", mesos.FrameworkInfo{FailoverTimeout: new(math.Inf(1))}, nil, false},
+		{"300 years", mesos.FrameworkInfo{FailoverTimeout: new(300 * 365.25 * 86400)}, nil, false},
+		{"290 years", mesos.FrameworkInfo{FailoverTimeout: new(290 * 365.25 * 86400)}, nil, true},
+		{"bad id", mesos.FrameworkInfo{ID: &mesos.FrameworkID{Value: "a/b"}}, nil, false},
+	}
+	for _, role := range []string{"", "a b", "-a", "a//b", "/a", "a/", ".", "a/..", "a/*", "a\x7f"} {
+		tests = append(tests, struct {
+			name       string
+			info       mesos.FrameworkInfo
+			suppressed []string
+			good       bool
+		}{"role " + strconv.Quote(role), mesos.FrameworkInfo{Role: &role}, nil, false})
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if text := validateFramework(&tt.info, tt.suppressed); (text == "") != tt.good {
+				t.Errorf("%q", text)
+			}
+		})
+	}
+}
+
+func FuzzValidateID(f *testing.F) {
+	f.Add("t1")
+	f.Add("a/../b")
+	f.Fuzz(func(t *testing.T, id string) {
+		if validateID(id) != "" {
+			return
+		}
+		dir := runsDir("/work", "agent", "framework", id)
+		if filepath.Base(filepath.Dir(dir)) != id || !slices.Contains(strings.Split(dir, string(os.PathSeparator)), id) {
+			t.Fatalf("%q makes the directory %s", id, dir)
+		}
+	})
+}
