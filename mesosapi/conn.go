@@ -87,7 +87,7 @@ var defaultLimits = limits{
 	answer:   15 * time.Second,
 	interval: 15 * time.Second,
 	grace:    2 * time.Second,
-	calls:    10_000,
+	calls:    100_000,
 	acks:     100_000,
 	workers:  16,
 }
@@ -191,7 +191,7 @@ func (c *Conn) Subscribe(call *scheduler.Call) int {
 // in the order of Send, each after the answer to the one before. The call
 // belongs to the Conn from here on. Without a live stream it is dropped.
 //
-// A master that lets 10,000 calls pile up is given up: the epoch ends.
+// A master that lets 100,000 calls pile up is given up: the epoch ends.
 func (c *Conn) Send(call *scheduler.Call) { c.put(call, false) }
 
 // Acknowledge is Send for acknowledgements: they leave in parallel, in no order,

@@ -1,0 +1,134 @@
+package scheduler
+
+import (
+	"testing"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"cmdq/task"
+)
+
+// launched makes the TaskInfo of one task, launched on a large agent.
+func launched(t *testing.T, spec *task.Spec, index int) mesos.TaskInfo {
+	t.Helper()
+	s := newState(DefaultConfig())
+	s.now = time.Unix(1_700_000_000, 0)
+	added, err := s.queue.Add(task.Task{ID: spec.ID, Spec: spec, Index: index})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := parseOffer(t, "o1 agent=a1 cpus=8 mem=8000 disk=500 gpus=2")
+	info := s.launch(added, s.meet(&o), s.pool([]mesos.Offer{o}))
+	if _, err := info.Marshal(); err != nil {
+		t.Fatalf("not fit for the wire: %v", err)
+	}
+	return info
+}
+
+func TestTaskInfoOfAShellCommand(t *testing.T) {
+	info := launched(t, &task.Spec{
+		ID: "a-3", Command: "echo $X", Name: "say x", User: "bob", Env: map[string]string{"X": "1", "A": "2"},
+		Resources: task.Resources{CPUs: 1500, Mem: 64, Disk: 10, GPUs: 1}, Timeout: time.Minute, KillGrace: 5 * time.Second,
+		Labels: map[string]string{"team": "a", "cost": "low"},
+		URIs:   []task.URI{{Value: "http://h/x.tgz", Extract: true}, {Value: "/f", Executable: true, Cache: true, OutputFile: "bin/f"}},
+	}, 3)
+	if info.Name != "say x" || info.TaskID.Value != "a-3" || info.AgentID.Value != "a1" {
+		t.Errorf("who and where: %s %s %s", info.Name, info.TaskID.Value, info.AgentID.Value)
+	}
+	c := info.Command
+	if !c.GetShell() || c.GetValue() != "echo $X" || c.GetUser() != "bob" || len(c.Arguments) != 0 {
+		t.Errorf("command: %+v", c)
+	}
+	env := ""
+	for _, v := range c.Environment.Variables {
+		env += v.Name + "=" + v.GetValue() + " "
+	}
+	if want := "A=2 X=1 CMDQ_TASK=a-3 CMDQ_ATTEMPT=1 CMDQ_INDEX=3 "; env != want {
+		t.Errorf("environment %q, want %q", env, want)
+	}
+	if info.MaxCompletionTime.Nanoseconds != int64(time.Minute) || info.KillPolicy.GracePeriod.Nanoseconds != int64(5*time.Second) {
+		t.Errorf("times: %v %v", info.MaxCompletionTime, info.KillPolicy)
+	}
+	if l := info.Labels.Labels; len(l) != 2 || l[0].Key != "cost" || *l[1].Value != "a" {
+		t.Errorf("labels: %v", l)
+	}
+	u := c.URIs
+	if len(u) != 2 || u[0].Value != "http://h/x.tgz" || !*u[0].Extract || *u[0].Executable || u[0].OutputFile != nil ||
+		*u[1].Extract || !*u[1].Executable || !*u[1].Cache || *u[1].OutputFile != "bin/f" {
+		t.Errorf("uris: %+v", u)
+	}
+	got := map[string]float64{}
+	for _, r := range info.Resources {
+		got[r.Name] += r.Scalar.Value
+		if r.AllocationInfo.GetRole() != "*" {
+			t.Errorf("%s is allocated to %q", r.Name, r.AllocationInfo.GetRole())
+		}
+	}
+	if got["cpus"] != 1.5 || got["mem"] != 64 || got["disk"] != 10 || got["gpus"] != 1 {
+		t.Errorf("resources: %v", got)
+	}
+}
+
+func TestTaskInfoOfAProgram(t *testing.T) {
+	info := launched(t, &task.Spec{ID: "p", Argv: []string{"/bin/echo", "$HOME", "*"}, Resources: task.Resources{CPUs: 100, Mem: 1}}, -1)
+	c := info.Command
+	if c.GetShell() || c.GetValue() != "/bin/echo" || len(c.Arguments) != 3 || c.Arguments[0] != "/bin/echo" || c.Arguments[2] != "*" {
+		t.Errorf("command: %+v", c)
+	}
+	if info.Name != "task p" || info.MaxCompletionTime != nil || info.Labels != nil || c.User != nil {
+		t.Errorf("what was not asked for is there: %+v", info)
+	}
+	for _, v := range c.Environment.Variables {
+		if v.Name == "CMDQ_INDEX" {
+			t.Error("an index without count")
+		}
+	}
+}
+
+// TestPool: what an offer has for us, and how it is split up.
+func TestPool(t *testing.T) {
+	scalar := func(name string, v float64) mesos.Resource {
+		return mesos.Resource{Name: name, Type: mesos.SCALAR.Enum(), Scalar: &mesos.Value_Scalar{Value: v}}
+	}
+	refined := scalar("cpus", 2)
+	refined.Reservations = []mesos.Resource_ReservationInfo{{Role: str("a")}, {Role: str("a/b")}}
+	revocable := scalar("cpus", 4)
+	revocable.Revocable = &mesos.Resource_RevocableInfo{}
+	volume := scalar("disk", 100)
+	volume.Disk = &mesos.Resource_DiskInfo{}
+	shared := scalar("disk", 100)
+	shared.Shared = &mesos.Resource_SharedInfo{}
+	tests := []struct {
+		name string
+		role string
+		in   mesos.Resource
+		want task.Resources
+	}{
+		{"unreserved", "x", scalar("cpus", 0.1), task.Resources{CPUs: 100}},
+		{"three decimals", "x", scalar("cpus", 0.0014), task.Resources{CPUs: 1}},
+		{"whole MB", "x", scalar("mem", 1.999), task.Resources{Mem: 1}},
+		{"reserved for us, refined", "a/b", refined, task.Resources{CPUs: 2000}},
+		{"reserved for our parent", "a", refined, task.Resources{}},
+		{"revocable", "x", revocable, task.Resources{}},
+		{"a volume", "x", volume, task.Resources{}},
+		{"shared", "x", shared, task.Resources{}},
+		{"unknown", "x", scalar("wings", 2), task.Resources{}},
+		{"nothing", "x", scalar("cpus", 0), task.Resources{}},
+		{"negative", "x", scalar("cpus", -1), task.Resources{}},
+		{"absurd", "x", scalar("cpus", 1e300), task.Resources{}},
+		{"no scalar", "x", mesos.Resource{Name: "cpus", Type: mesos.SCALAR.Enum()}, task.Resources{}},
+		{"a range", "x", mesos.Resource{Name: "cpus", Type: mesos.RANGES.Enum()}, task.Resources{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &pool{}
+			p.add(tt.in, tt.role)
+			if p.free != tt.want {
+				t.Errorf("free %+v, want %+v", p.free, tt.want)
+			}
+		})
+	}
+}
+
+func str(s string) *string { return &s }
