@@ -118,7 +118,7 @@ func spawnGuardian(workDir string) (*net.UnixConn, *os.Process, error) {
 	}
 	defer null.Close()
 	child, err := os.StartProcess("/proc/self/exe", []string{guardianName, workDir}, &os.ProcAttr{
-		Env:   []string{guardianEnv + "=" + guardianMark},
+		Env:   guardianEnvironment(),
 		Files: []*os.File{null, null, os.Stderr, theirs},
 		Sys:   &syscall.SysProcAttr{Setsid: true}, // a terminal's Ctrl-C is not for it
 	})
@@ -127,6 +127,17 @@ func spawnGuardian(workDir string) (*net.UnixConn, *os.Process, error) {
 		return nil, nil, err
 	}
 	return conn.(*net.UnixConn), child, nil
+}
+
+// guardianEnvironment is the mark, and what the Go runtime itself looks at.
+func guardianEnvironment() []string {
+	env := []string{guardianEnv + "=" + guardianMark}
+	for _, name := range []string{"GODEBUG", "GOTRACEBACK", "GORACE", "GOCOVERDIR"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }
 
 // awaitReady reads up to the guardian's word that it can begin.

@@ -12,8 +12,17 @@ import (
 
 // BenchmarkGuardianTrue runs `sh -c true`, 40 at a time, and says how many a
 // second; beside it what xargs does, two at a time.
-func BenchmarkGuardianTrue(b *testing.B) {
+func BenchmarkGuardianTrue(b *testing.B) { benchmarkTrue(b, newGuardEnv(b)) }
+
+// BenchmarkGuardianTrueBesideADaemon is the same while a command runs that has
+// daemonised: every end takes a look at /proc then.
+func BenchmarkGuardianTrueBesideADaemon(b *testing.B) {
 	e := newGuardEnv(b)
+	e.start(e.sandboxed("(setsid sleep 1000 &); sleep 1000"))
+	benchmarkTrue(b, e)
+}
+
+func benchmarkTrue(b *testing.B, e *guardEnv) {
 	p := e.sandboxed("true")
 	p.Stdout, p.Stderr = filepath.Join(p.Dir, "stdout"), filepath.Join(p.Dir, "stderr")
 	next := make(chan string)

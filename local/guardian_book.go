@@ -97,7 +97,7 @@ func parseLeaderBook(text []byte) leftovers {
 			if len(fields) == 5 {
 				nonce, err = strconv.ParseUint(fields[3], 16, 28)
 			}
-			if len(fields) != 5 || strings.Join(fields[:2], " ") != bookTitle || err != nil || decimal(fields[4]) < 1 {
+			if len(fields) != 5 || strings.Join(fields[:2], " ") != bookTitle || fields[2] == "" || err != nil || decimal(fields[4]) < 1 {
 				return leftovers{}
 			}
 			l.boot, l.nonce, l.pid = fields[2], guardNonce(nonce), decimal(fields[4])

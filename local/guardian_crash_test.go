@@ -21,7 +21,7 @@ import (
 func TestGuardedServer(t *testing.T) {
 	work := os.Getenv("CMDQ_TEST_SERVER")
 	if work == "" {
-		t.Skip("started by other tests")
+		return // it is for the tests below
 	}
 	if os.Getenv("CMDQ_TEST_NOMARK") != "" {
 		limit := unix.Rlimit{Cur: 100, Max: 100}
@@ -128,11 +128,34 @@ func TestServerKilled(t *testing.T) {
 		}
 	}
 	s.kill()
-	for _, p := range append(all, s.guardian) {
-		eventually(t, "the end of "+cmdline(p.pid), func() bool { return gone(p) })
+	eventually(t, "the end of the guardian", func() bool { return gone(s.guardian) })
+	for _, p := range all {
+		if !gone(p) {
+			t.Errorf("process %d outlived the guardian: %s", p.pid, cmdline(p.pid))
+		}
 	}
 	if text := read(t, filepath.Join(s.work, leaderBookName)); text != "" {
 		t.Errorf("the book is not empty: %q", text)
+	}
+}
+
+// A server that is started again at once waits for the guardian of the first.
+func TestServerKilledAndStartedAgain(t *testing.T) {
+	const script = `trap '' TERM; setsid sh -c 'echo $$ >pid; while :; do sleep 1; done' & while :; do sleep 1; done`
+	s := startTestServer(t, nil, nil, script, script, script)
+	var all []procKey
+	for n := range 3 {
+		all = append(all, pidIn(t, filepath.Join(s.work, strconv.Itoa(n), "pid")))
+	}
+	s.kill()
+	next := mustGuardian(t, s.work)
+	for _, p := range all {
+		if !gone(p) {
+			t.Errorf("process %d is left: %s", p.pid, cmdline(p.pid))
+		}
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

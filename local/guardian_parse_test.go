@@ -73,6 +73,7 @@ func TestProcStat(t *testing.T) {
 
 func FuzzLeaderBook(f *testing.F) {
 	f.Add([]byte("cmdq-guardian 1 boot 1f 99\n12 34\n56 78\n9"))
+	f.Add([]byte("cmdq-guardian 1  1 10\n5 6\n")) // no boot
 	f.Add([]byte("cmdq-guardian 2 boot 1f 99\n12 34\n"))
 	f.Add([]byte(""))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -27,11 +27,13 @@ func (w *warden) reap() {
 		for _, c := range w.ending {
 			w.report(c)
 		}
-		w.look, w.strays, w.noted = time.Time{}, time.Time{}, false
-		if w.idle() {
-			w.book.tidy()
+		if !w.idle() || !w.siblings() { // asked again, the last command may just have been reported
+			w.look, w.strays, w.noted = time.Time{}, time.Time{}, false
+			if w.idle() {
+				w.book.tidy()
+			}
+			return
 		}
-		return
 	}
 	switch {
 	case len(w.ending) == 0 && !w.idle():
