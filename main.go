@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cmdq/local"
+	"cmdq/task"
 )
 
 func main() {
@@ -65,6 +66,11 @@ func run(args []string) int {
 		if e.cause == nil {
 			return status
 		}
+	}
+	var file task.Errors
+	if errors.As(err, &file) {
+		fmt.Fprintln(os.Stderr, err) // FILE:LINE: at the beginning of every line
+		return status
 	}
 	fmt.Fprintln(os.Stderr, "cmdq:", err)
 	return status
