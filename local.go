@@ -68,7 +68,7 @@ func serve(cfg local.Config) error {
 	if err != nil {
 		return &exit{exitCluster, fmt.Errorf("start the embedded Mesos: %w", err)}
 	}
-	fmt.Printf("ready: master %s, %d agents, page %s\n", cluster.Addr(), cfg.Agents, cluster.PageURL())
+	fmt.Printf("ready: master %s, %s, page %s\n", cluster.Addr(), count(cfg.Agents, "agent"), cluster.PageURL())
 	cfg.Log.Warn("every user of this machine can run commands through it, as you")
 	<-signals
 	go func() {

@@ -109,7 +109,7 @@ func (s *session) startCluster(secret string) error {
 	s.cluster = cluster
 	if s.cfg.progress != "none" {
 		// Not in the log: the address holds the secret that lets its reader in.
-		fmt.Fprintf(s.show, "embedded Mesos: %d agents, page %s\n", c.agents, cluster.PageURL())
+		fmt.Fprintf(s.show, "embedded Mesos: %s, page %s\n", count(c.agents, "agent"), cluster.PageURL())
 	}
 	return nil
 }

@@ -126,12 +126,12 @@ func TestSignals(t *testing.T) {
 				p.says("msg=running", 1)
 				p.signal(tt.signal)
 				out := p.exits(tt.status)
-				for _, want := range []string{"interrupted: killing 1 tasks", `"framework removed"`, "idle again: interrupted"} {
+				for _, want := range []string{"interrupted: killing 1 task,", `"framework removed"`, "idle again: interrupted"} {
 					if !strings.Contains(out, want) {
 						t.Errorf("did not say %q:\n%s", want, out)
 					}
 				}
-				if summary := "1 tasks: 0 finished, 0 failed, 0 killed, 1 not ended"; strings.Contains(out, summary) != (len(verb) > 0) {
+				if summary := "1 task: 0 finished, 0 failed, 0 killed, 1 not ended"; strings.Contains(out, summary) != (len(verb) > 0) {
 					t.Errorf("summary: want one of cmdq run only:\n%s", out)
 				}
 				p.noneLeft()
@@ -163,7 +163,7 @@ func TestSecondSignal(t *testing.T) {
 	p := start(t, stubborn, "run", "--progress", "none")
 	p.says("msg=running", 1)
 	p.signal(syscall.SIGINT)
-	p.says("interrupted: killing 1 tasks", 1)
+	p.says("interrupted: killing 1 task,", 1)
 	p.signal(syscall.SIGINT)
 	p.exits(130)
 }

@@ -20,7 +20,7 @@ const summaryRows = 20
 // that did not finish, and where the sandboxes are.
 func summary(w io.Writer, s *scheduler.Scheduler, workDir, master string, took time.Duration) {
 	snap := s.Snapshot()
-	fmt.Fprintf(w, "%d tasks: %d finished, %d failed, %d killed", snap.Tasks,
+	fmt.Fprintf(w, "%s: %d finished, %d failed, %d killed", count(snap.Tasks, "task"),
 		snap.States[task.Finished], snap.States[task.Failed], snap.States[task.Killed])
 	if open := snap.Tasks - snap.Ended(); open > 0 {
 		fmt.Fprintf(w, ", %d not ended", open)
@@ -66,7 +66,7 @@ func listFailures(w io.Writer, bad []*task.Task) {
 			fmt.Fprintf(w, "  … and %d more\n", len(bad)-i)
 			return
 		}
-		fmt.Fprintf(w, "  %s %s after %s", t.ID, t.State, times(t.Attempts))
+		fmt.Fprintf(w, "  %s %s after %s", t.ID, t.State, count(t.Attempts, "attempt"))
 		switch {
 		case t.End.Message != "" && t.End.Reason != "":
 			fmt.Fprintf(w, ": %s (%s)", t.End.Message, t.End.Reason)
@@ -77,11 +77,12 @@ func listFailures(w io.Writer, bad []*task.Task) {
 	}
 }
 
-func times(n int) string {
+// count is a number with its noun: "1 task", "2 tasks".
+func count(n int, noun string) string {
 	if n == 1 {
-		return "1 attempt"
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d attempts", n)
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // listSandboxes says where the commands ran and left their output.

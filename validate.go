@@ -42,7 +42,7 @@ func describeFile(f *task.File) string {
 		all = all.Add(task.Resources{CPUs: n * r.CPUs, Mem: n * r.Mem, Disk: n * r.Disk, GPUs: n * r.GPUs})
 		most = most.Max(r)
 	}
-	return fmt.Sprintf("%s: %d tasks; together they need %s, one at most %s", f.Name, f.Len(), all, most)
+	return fmt.Sprintf("%s: %s; together they need %s, one at most %s", f.Name, count(f.Len(), "task"), all, most)
 }
 
 func versionCommand() *cobra.Command {

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"fmt"
 	"time"
 
 	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -58,6 +59,14 @@ type Note struct {
 	Level  logrus.Level
 	Text   string
 	Fields logrus.Fields
+}
+
+// countTasks counts in words: "1 task", "2 tasks".
+func countTasks(n int) string {
+	if n == 1 {
+		return "1 task"
+	}
+	return fmt.Sprintf("%d tasks", n)
 }
 
 // Why tells how a run ended.

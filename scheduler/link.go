@@ -68,9 +68,19 @@ func (s *state) tickLink() {
 func (s *state) connectMessage() string {
 	text := "no master at " + s.cfg.Master + " within " + s.cfg.ConnectTimeout.String()
 	if s.link.last != nil {
-		text += ": " + s.link.last.Error()
+		text += ": " + brief(s.link.last)
 	}
 	return text
+}
+
+// brief cuts an error that quotes what some server had to say.
+func brief(err error) string {
+	const most = 300
+	text := []rune(clean(err.Error()))
+	if len(text) > most {
+		return string(text[:most]) + "…"
+	}
+	return string(text)
 }
 
 // frameworkInfo is who we are: tasks outlive a lost agent connection
@@ -132,7 +142,7 @@ func (s *state) onDown(err error) {
 	wait := s.cfg.backoff(connectFirst, connectMax, l.failures)
 	l.next = s.now.Add(wait)
 	s.revive = revive{wanted: s.revive.wanted}
-	s.warn("no master: %v; next try in %s", err, wait.Round(10*time.Millisecond))
+	s.warn("no master: %s; next try in %s", brief(err), wait.Round(10*time.Millisecond))
 }
 
 // onAnswered hears how a call went. Acknowledgements that get lost are asked

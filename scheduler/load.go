@@ -46,7 +46,7 @@ func (s *state) onLoad(tasks []task.Task) {
 		s.offered = s.now // the wait for offers begins now
 	}
 	if first {
-		s.info("%d tasks queued", added)
+		s.info("%s queued", countTasks(added))
 	} else {
 		s.info("tasks file read again: %d new, %d changed, %d removed", added, changed, removed)
 	}

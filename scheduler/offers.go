@@ -137,7 +137,7 @@ func (s *state) tickOffers() {
 	case waiting && s.link.suppressed:
 		s.link.suppressed, s.offered = false, s.now
 		s.reviveNow()
-		s.info("%d tasks wait: offers wanted (REVIVE)", s.queue.Ready())
+		s.info("%s waiting: offers wanted (REVIVE)", countTasks(s.queue.Ready()))
 	case waiting:
 		s.tickTurnaround()
 		s.tickStall()
@@ -167,7 +167,7 @@ func (s *state) tickStall() {
 	}
 	text := s.stallReason()
 	if text != "" && (text != s.stall.text || !s.stall.said.Add(stallReminder).After(s.now)) {
-		s.info("%d tasks wait and no offer came for %s: %s", s.queue.Ready(), stallWait, text)
+		s.info("%s waiting and no offer for %s: %s", countTasks(s.queue.Ready()), stallWait, text)
 		s.stall = stall{s.now, text}
 	}
 	s.offered = s.now

@@ -44,7 +44,7 @@ func (s *state) onInterrupt() {
 		return
 	}
 	active := s.activeTasks()
-	s.info("interrupted: killing %d tasks, launching no more", len(active))
+	s.info("interrupted: killing %s, launching no more", countTasks(len(active)))
 	s.leaving = &leaving{why: Interrupted, until: s.now.Add(stopWait)}
 	for _, t := range active {
 		if t.Stop == task.NotStopped {
