@@ -273,7 +273,7 @@ func (s *client) until(task string, state mesos.TaskState) []mesos.TaskStatus {
 	}
 }
 
-// command is a task that runs a shell command with 0.1 cpus and 32 MB.
+// command1 is a task that runs a shell command with 0.1 cpus and 32 MB.
 func command1(id string, o mesos.Offer, line string) mesos.TaskInfo {
 	return mesos.TaskInfo{
 		Name: id, TaskID: mesos.TaskID{Value: id}, AgentID: o.AgentID, Command: &mesos.CommandInfo{Value: &line},

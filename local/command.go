@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib"
-	"github.com/sirupsen/logrus"
 )
 
 const (
@@ -313,11 +312,4 @@ func describe(s syscall.WaitStatus) string {
 		return text
 	}
 	return "exited with status " + strconv.Itoa(s.ExitStatus())
-}
-
-// logState is one line a change of state, for those who look closely.
-func (c *command) logState(s *mesos.TaskStatus) {
-	if c.agent.log.Logger.IsLevelEnabled(logrus.TraceLevel) {
-		c.agent.log.WithFields(logrus.Fields{"task": c.id(), "message": s.GetMessage()}).Trace(s.GetState().String())
-	}
 }

@@ -30,7 +30,7 @@ func runDir(workDir, agentID, frameworkID, executorID, container string) string 
 
 // makeSandbox makes the directory and points runs/latest to it.
 func makeSandbox(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeRunDir(dir); err != nil {
 		return fmt.Errorf("make the sandbox: %w", err)
 	}
 	latest := filepath.Join(filepath.Dir(dir), "latest")
@@ -43,6 +43,18 @@ func makeSandbox(dir string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("make the sandbox: %w", err)
+	}
+	return nil
+}
+
+// makeRunDir makes the directory of a run and those above it. Mostly the
+// framework's is there and the task's is not: then that is three calls.
+func makeRunDir(dir string) error {
+	runs := filepath.Dir(dir)
+	for _, d := range []string{filepath.Dir(runs), runs, dir} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			return os.MkdirAll(dir, 0o700)
+		}
 	}
 	return nil
 }

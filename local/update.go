@@ -32,7 +32,6 @@ func (a *agent) update(c *command, s *mesos.TaskStatus) {
 	if c.framework.leaving {
 		return
 	}
-	c.logState(s)
 	c.latest = s.GetState()
 	c.told = append(c.told, s)
 	if terminal(c.latest) {
