@@ -24,6 +24,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -234,13 +235,21 @@ func (c *Cluster) serve(l net.Listener, at netip.AddrPort, realm string, inner h
 		defer c.requests.running.Done()
 		guarded.ServeHTTP(w, r)
 	})
-	s := &http.Server{Handler: counted, MaxHeaderBytes: 64 << 10, ErrorLog: stdlog.New(io.Discard, "", 0)}
+	s := &http.Server{Handler: counted, MaxHeaderBytes: 64 << 10, ErrorLog: stdlog.New(httpLog{c.cfg.Log}, "", 0)}
 	c.servers = append(c.servers, s)
 	c.serving.Go(func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			c.cfg.Log.WithError(err).WithField("addr", at).Error("an HTTP server has ended")
 		}
 	})
+}
+
+// httpLog is where net/http says what went wrong in a handler, a panic above all.
+type httpLog struct{ log *logrus.Entry }
+
+func (l httpLog) Write(text []byte) (int, error) {
+	l.log.Warn(strings.TrimSpace(string(text)))
+	return len(text), nil
 }
 
 // requests counts the HTTP requests that are being answered.
