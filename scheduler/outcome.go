@@ -34,6 +34,9 @@ func (s *state) endBy(t *task.Task, a *task.Attempt, state task.State, u *update
 	if !a.Exit.Known {
 		a.Exit = task.ParseExit(u.message)
 	}
+	if state == task.Finished && !a.Exit.Known {
+		a.Exit = task.Exit{Known: true} // that is what finished means
+	}
 	s.end(t, a, state, u.reasonName(), u.message)
 }
 

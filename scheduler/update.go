@@ -176,8 +176,9 @@ func (s *state) onStaleUpdate(t *task.Task, a *task.Attempt, u *update, launch s
 		s.killUnwanted(task.LaunchID(t.ID, newer.Number), newer.Agent, t.Spec.KillGrace)
 	}
 	if a == nil {
-		a = &task.Attempt{Number: u.launch, Ended: u.at}
+		a = &task.Attempt{Number: u.launch}
 	}
+	a.Ended = u.at // not when it was given up
 	s.taskNote(logrus.InfoLevel, t, a, "an earlier launch finished after all")
 	s.endBy(t, a, task.Finished, u)
 }
