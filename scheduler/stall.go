@@ -1,0 +1,64 @@
+package scheduler
+
+import (
+	"time"
+
+	"cmdq/task"
+)
+
+// tickStall: tasks wait and nothing is offered. Whatever the reason, a REVIVE
+// costs little, and a person wants to know.
+func (s *state) tickStall() {
+	if s.offered.Add(stallWait).After(s.now) {
+		return
+	}
+	text := s.stallReason()
+	if text != "" && (text != s.stall.text || !s.stall.said.Add(stallReminder).After(s.now)) {
+		s.info("%s waiting and no offer for %s: %s", countTasks(s.queue.Ready()), stallWait, text)
+		s.stall = stall{s.now, text}
+	}
+	s.offered = s.now
+	s.reviveNow()
+}
+
+// stall is what was last said about offers that do not come.
+type stall struct {
+	said time.Time
+	text string
+}
+
+// stallReason says what usually holds offers back here. Empty: our own tasks
+// fill the cluster, which is as it should be.
+func (s *state) stallReason() string {
+	switch {
+	case len(s.sizes()) == 0:
+		return "no agent is there: none may be registered, or none has anything for role " + s.cfg.Role
+	case s.largestFits() == nil:
+		return "no agent seen is large enough for any of them"
+	case s.active() > 0 && s.full():
+		return ""
+	case s.anyResting():
+		return "other frameworks, a quota or a filter may hold what is free, and agents that failed to start commands are left alone for now"
+	}
+	return "other frameworks, a quota or a filter may hold what is free"
+}
+
+// full tells whether our own tasks leave no room, on any agent, for what waits.
+func (s *state) full() bool {
+	for _, a := range s.agents {
+		if s.queue.First(a.largest.Sub(a.used), nil) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// largestFits is a waiting task that fits some agent when that is empty.
+func (s *state) largestFits() *task.Task {
+	for _, size := range s.sizes() {
+		if t := s.queue.First(size, nil); t != nil {
+			return t
+		}
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package scheduler
+
+import (
+	"slices"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+	"github.com/sirupsen/logrus"
+
+	"cmdq/task"
+)
+
+// onUpdate: statusUpdate. The acknowledgement is a call like any other, so it
+// leaves after the records of this step are stored.
+func (s *state) onUpdate(st *mesos.TaskStatus) {
+	if len(st.UUID) > 0 && st.AgentID != nil {
+		defer s.call(calls.Acknowledge(st.AgentID.Value, st.TaskID.Value, st.UUID).With(calls.Framework(s.cfg.FrameworkID)))
+	}
+	u := digest(st, s.now)
+	delete(s.reconcile.waiting, st.TaskID.Value)
+	if !u.alive() {
+		delete(s.unwanted, st.TaskID.Value)
+	}
+	t := s.queue.Get(u.id)
+	if t == nil || u.launch > t.Launches || u.launch <= t.Base {
+		s.unwantedUpdate(&u, st.TaskID.Value)
+		return
+	}
+	a := t.Attempt(u.launch)
+	if a != nil && !remember(a, u.uuid) {
+		return // handled before; only acknowledged
+	}
+	switch {
+	case t.State.Terminal():
+		s.unwantedUpdate(&u, st.TaskID.Value)
+		fill(a, &u)
+	case !t.State.Active() || t.Current().Number != u.launch:
+		s.onStaleUpdate(t, a, &u, st.TaskID.Value)
+	default:
+		s.onCurrentUpdate(t, a, &u)
+	}
+}
+
+// remember notes the id of an update; false if it was there already.
+func remember(a *task.Attempt, uuid []byte) bool {
+	const most = 8
+	if uuid == nil {
+		return true
+	}
+	id := [16]byte(uuid)
+	if slices.Contains(a.Updates, id) {
+		return false
+	}
+	if len(a.Updates) == most {
+		a.Updates = slices.Delete(a.Updates, 0, 1)
+	}
+	a.Updates = append(a.Updates, id)
+	return true
+}
+
+// unwantedUpdate kills a launch that nobody waits for, if it lives.
+func (s *state) unwantedUpdate(u *update, launch string) {
+	if u.alive() {
+		s.note(logrus.WarnLevel, logrus.Fields{"task": string(u.id), "attempt": u.launch},
+			"%s of a launch that is not wanted any more: killing it", u.state)
+		s.killUnwanted(launch, u.agent, 0)
+	}
+}
+
+// fill adds to an old launch what was not known of it.
+func fill(a *task.Attempt, u *update) {
+	if a == nil || !u.terminal() {
+		return
+	}
+	if a.Ended.IsZero() {
+		a.Ended = u.at
+	}
+	if exit := task.ParseExit(u.message); !a.Exit.Known && exit.Known {
+		a.Exit, a.State, a.Message, a.Reason = exit, u.state.String(), u.message, u.reasonName()
+	}
+	a.MayStillRun = time.Time{}
+}
+
+// onStaleUpdate is about a launch that was given up, of a task that lives on.
+func (s *state) onStaleUpdate(t *task.Task, a *task.Attempt, u *update, launch string) {
+	fill(a, u)
+	if u.state != mesos.TASK_FINISHED {
+		s.unwantedUpdate(u, launch)
+		return
+	}
+	if t.State.Active() {
+		newer := t.Current()
+		s.killUnwanted(task.LaunchID(t.ID, newer.Number), newer.Agent, t.Spec.KillGrace)
+	}
+	if a == nil {
+		a = &task.Attempt{Number: u.launch}
+	}
+	a.Ended = u.at // not when it was given up
+	s.taskNote(logrus.InfoLevel, t, a, "an earlier launch finished after all")
+	s.endBy(t, a, task.Finished, u)
+}
+
+// onCurrentUpdate is the table of docs/states.md, row by row: the first that
+// fits wins.
+func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
+	unseen := !a.Seen
+	a.Seen = true
+	a.State, a.Reason, a.Message = u.state.String(), u.reasonName(), u.message
+	switch {
+	case t.Stop == task.Cancelled && u.terminal() && u.state != mesos.TASK_FINISHED:
+		s.endBy(t, a, task.Killed, u)
+	case t.Stop == task.Interrupted && u.terminal() && u.state != mesos.TASK_FINISHED && u.state != mesos.TASK_FAILED:
+		s.takeBack(t, a, u, "interrupted")
+	case u.uuid == nil && (u.state == mesos.TASK_FINISHED || u.state == mesos.TASK_FAILED || u.state == mesos.TASK_KILLED):
+		s.awaitExit(t, a, u)
+	case u.alive():
+		s.onAlive(t, a, u)
+	case u.state == mesos.TASK_FINISHED:
+		s.endBy(t, a, task.Finished, u)
+	case u.state == mesos.TASK_ERROR:
+		s.endBy(t, a, task.Failed, u)
+	case u.infrastructure():
+		s.infraBy(t, a, u)
+	case u.state == mesos.TASK_FAILED || u.state == mesos.TASK_KILLED:
+		s.charge(t, a, u)
+	case u.neverLeft() && a.Started.IsZero():
+		s.takeBack(t, a, u, "never left the master")
+	case u.state == mesos.TASK_DROPPED:
+		s.infraBy(t, a, u)
+	case u.state == mesos.TASK_GONE && u.reason == mesos.REASON_RECONCILIATION && unseen:
+		s.takeBack(t, a, u, "never arrived")
+	case u.unsure():
+		s.onUnsure(t, a, u)
+	default: // GONE, GONE_BY_OPERATOR, LOST
+		s.infraBy(t, a, u)
+	}
+}
+
+func (s *state) onAlive(t *task.Task, a *task.Attempt, u *update) {
+	changed := !a.MayStillRun.IsZero()
+	if changed {
+		s.taskNote(logrus.InfoLevel, t, a, "is there after all (%s)", u.state)
+	}
+	a.MayStillRun, a.Settle = time.Time{}, time.Time{}
+	if u.state == mesos.TASK_RUNNING || u.state == mesos.TASK_KILLING {
+		if a.Started.IsZero() {
+			a.Started, changed = u.at, true
+		}
+		s.ranOn(s.agent(a.Agent))
+		if t.State == task.Starting {
+			s.queue.Up(t.ID)
+			s.taskNote(logrus.InfoLevel, t, a, "running")
+		}
+	}
+	if changed {
+		s.record(Changed, t)
+	}
+	if t.State == task.Starting {
+		s.lookAgain(t, a, s.now.Add(startOverdue))
+	}
+	if t.Stop != task.NotStopped && u.state != mesos.TASK_KILLING {
+		s.kill(t, a)
+	}
+}
+
+// awaitExit: it ended, but the update that says how is still at the agent.
+func (s *state) awaitExit(t *task.Task, a *task.Attempt, u *update) {
+	a.MayStillRun = time.Time{}
+	if a.Settle.IsZero() {
+		a.Settle = s.now.Add(settleWait)
+		s.lookAgain(t, a, a.Settle)
+		s.record(Changed, t)
+		s.taskNote(logrus.InfoLevel, t, a, "ended (%s); waiting for its exit status", u.state)
+	}
+}
+
+// settle takes the end for what is known of it: its exit status did not come.
+func (s *state) settle(t *task.Task, a *task.Attempt) {
+	u := update{id: t.ID, launch: a.Number, reason: noReason, message: a.Message, at: s.now}
+	u.state = mesos.TaskState(mesos.TaskState_value[a.State])
+	if t.Stop == task.Interrupted && u.state == mesos.TASK_KILLED {
+		s.takeBack(t, a, &u, "interrupted")
+	} else if u.state == mesos.TASK_FINISHED {
+		s.endBy(t, a, task.Finished, &u)
+	} else {
+		s.charge(t, a, &u)
+	}
+}
+
+// onUnsure marks the launch: it may still run.
+func (s *state) onUnsure(t *task.Task, a *task.Attempt, u *update) {
+	if !a.MayStillRun.IsZero() {
+		return
+	}
+	a.MayStillRun = s.now
+	if !u.unreachable.IsZero() && u.unreachable.Before(s.now) {
+		a.MayStillRun = u.unreachable
+	}
+	s.lookAgain(t, a, a.MayStillRun.Add(s.cfg.UnreachableTimeout))
+	s.record(Changed, t)
+	s.taskNote(logrus.WarnLevel, t, a, "may still run: %s %s", u.state, u.message)
+}
