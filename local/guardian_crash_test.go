@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,10 +30,21 @@ func TestGuardedServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	runtime.LockOSThread() // so that the guardian starts with a signal blocked
+	set := unix.Sigset_t{}
+	set.Val[0] = 1 << (unix.SIGUSR2 - 1)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil); err != nil {
+		t.Fatal(err)
+	}
 	g := mustGuardian(t, work)
 	var exits []<-chan processExit
 	for n, script := range strings.Split(os.Getenv("CMDQ_TEST_SCRIPTS"), "\x1f") {
-		exit, _, err := g.Run(shell(t, work, strconv.Itoa(n), script))
+		p := shell(t, work, strconv.Itoa(n), script)
+		if words, ok := strings.CutPrefix(script, "argv: "); ok { // without a shell, which sets things right of its own accord
+			p.Argv = strings.Fields(words)
+			p.Path = p.Argv[0]
+		}
+		exit, _, err := g.Run(p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +183,8 @@ func TestGuardianKilled(t *testing.T) {
 	scripts := []string{
 		`echo $$ >pid; sleep 1000`,
 		`cd /; (env -i setsid sh -c 'echo $$ >'$OLDPWD'/pid; exec sleep 1000' >/dev/null 2>&1 &); sleep 1000`,
-		`cd /; (env -i setsid sh -c 'echo $$ >'$OLDPWD'/pid; exec sleep 1000' >/dev/null 2>&1 &); kill -KILL $PPID; while :; do sleep 1; done`,
+		`cd /; (env -i setsid sh -c 'echo $$ >'$OLDPWD'/pid; exec sleep 1000' >/dev/null 2>&1 &)
+			while [ ! -e $OLDPWD/../go ]; do sleep 0.01; done; kill -KILL $PPID; while :; do sleep 1; done`,
 	}
 	var exits []<-chan processExit
 	var all []procKey
@@ -179,6 +192,9 @@ func TestGuardianKilled(t *testing.T) {
 		p := e.sandboxed(script)
 		exits = append(exits, e.start(p))
 		all = append(all, pidIn(t, filepath.Join(p.Dir, "pid")))
+	}
+	if err := os.WriteFile(filepath.Join(e.work, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	for n, exit := range exits {
 		if x := await(t, exit); x.Err == nil || x.Status == 0 {
@@ -193,6 +209,7 @@ func TestGuardianKilled(t *testing.T) {
 		t.Error("signal: no error")
 	}
 	for _, p := range all {
+		defer signalProc(p, unix.SIGKILL) // should the test fail
 		if gone(p) {
 			t.Fatal("it is gone already, the test shows nothing")
 		}
@@ -247,14 +264,16 @@ func TestWithoutMark(t *testing.T) {
 }
 
 // The Go runtime raises the soft limit of open files for itself; a parent of
-// cmdq may have signals ignored and files open.
+// cmdq may have signals ignored and blocked, and files open.
 func TestCommandsInheritNothing(t *testing.T) {
 	prefix := []string{"sh", "-c", `ulimit -Sn 512; trap '' HUP INT TERM TSTP USR1 PIPE; exec 7</dev/null; umask 077; exec "$@"`, "sh"}
-	s := startTestServer(t, prefix, nil, `ulimit -Sn; grep SigIgn /proc/self/status; umask; ls /proc/self/fd | wc -l`)
+	s := startTestServer(t, prefix, nil, `ulimit -Sn; umask; ls /proc/self/fd | wc -l`,
+		`argv: grep -E SigBlk|SigIgn /proc/self/status`)
 	s.line(t, "all")
-	want := "512\nSigIgn:\t0000000000000000\n0022\n4\n"
-	if got := read(t, filepath.Join(s.work, "0", "stdout")); got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for n, want := range []string{"512\n0022\n4\n", "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"} {
+		if got := read(t, filepath.Join(s.work, strconv.Itoa(n), "stdout")); got != want {
+			t.Errorf("%d: got %q, want %q", n, got, want)
+		}
 	}
 }
 

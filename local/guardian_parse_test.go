@@ -128,11 +128,43 @@ func TestBelow(t *testing.T) {
 	}
 }
 
+// Evidence that needs no /proc, in its order; the pids are above any real one.
+func TestOwners(t *testing.T) {
+	const base = 1 << 23
+	leader, ended := &ward{seq: 1, pid: base + 10}, &ward{seq: 2, pid: base + 20}
+	w := &warden{
+		self: base, nonce: 1, forks: &forkers{},
+		wards:   map[uint32]*ward{1: leader, 2: ended},
+		leaders: map[int]*ward{leader.pid: leader},
+		known:   map[procKey]uint32{stat(base+40, 0, 0).procKey: 1},
+	}
+	procs := table(
+		stat(base+10, base, base+10),    // the leader
+		stat(base+11, base+10, base+11), // its child, with a session of its own
+		stat(base+12, base+11, base+12), // and its child
+		stat(base+21, base, base+20),    // an orphan in the session of an ended leader
+		stat(base+22, base+21, base+22), // its child
+		stat(base+30, base, base+30),    // nothing is known of it
+		stat(base+40, base, base+40),    // seen before
+	)
+	want := map[int]uint32{base + 10: 1, base + 11: 1, base + 12: 1, base + 21: 2, base + 22: 2, base + 30: 0, base + 40: 1}
+	for range 2 { // what the first found is remembered
+		if got := w.owners(procs); !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		delete(procs, base+10)
+		delete(want, base+10)
+	}
+}
+
 func TestFindLeftovers(t *testing.T) {
 	const nonce, other = guardNonce(5), guardNonce(6)
 	zombie := stat(50, 1, 50)
 	zombie.zombie = true
+	job := stat(14, 1, 10)
+	job.group = 14
 	procs := table(
+		job, // an orphan in its session, in a group of its own
 		stat(1, 0, 1),
 		stat(10, 1, 10),         // a leader that is in the book
 		stat(11, 10, 10),        // its child
@@ -153,7 +185,7 @@ func TestFindLeftovers(t *testing.T) {
 		got = append(got, p.pid)
 	}
 	slices.Sort(got)
-	if want := []int{10, 11, 12, 13, 30, 31, 51}; !slices.Equal(got, want) {
+	if want := []int{10, 11, 12, 13, 14, 30, 31, 51}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

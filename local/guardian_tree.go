@@ -2,8 +2,10 @@ package local
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -118,7 +120,11 @@ func within(path, dir string) bool {
 // forks and ends all the time is not caught one by one, but a signal to a group
 // and a fork in it exclude each other. A group here is never ours nor a
 // stranger's: it lies within a session, which a process below us has made.
+// The oldest go first: a parent that is dead does not act on its child's death.
 func killProcs(procs []procStat) {
+	slices.SortFunc(procs, func(a, b procStat) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.pid, b.pid))
+	})
 	groups := map[int]bool{}
 	self := unix.Getpgrp()
 	for _, p := range procs {
