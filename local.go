@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,6 +21,7 @@ func localCommand() *cobra.Command {
 		ip      string
 		port    int
 		workDir string
+		entry   entryFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "local",
@@ -29,15 +29,20 @@ func localCommand() *cobra.Command {
 		Long: `Run a Mesos master and its agents in this process until interrupted. It speaks
 the HTTP APIs of Apache Mesos on loopback and runs commands for real, as you.
 
-Every user of this machine can run commands through it.`,
+Every user of this machine can run commands through it, unless it is started
+with --credentials. The file is JSON, as Mesos has it, and open to nobody else:
+
+    {"credentials": [{"principal": "ann", "secret": "…"}]}
+
+Then every path but /health and /version asks for them (HTTP Basic).`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := cluster.check(); err != nil {
 				return err
 			}
-			addr := net.ParseIP(ip)
-			if addr == nil || !addr.IsLoopback() {
-				return usage("--ip %q: want a loopback address, such as 127.0.0.1: whoever reaches it runs commands here", ip)
+			credentials, err := entry.check(ip)
+			if err != nil {
+				return err
 			}
 			if port < 0 || port > 65535 {
 				return usage("--port %d: want 0 (any free one) to 65535", port)
@@ -47,14 +52,16 @@ Every user of this machine can run commands through it.`,
 				return err
 			}
 			return serve(local.Config{IP: ip, Port: port, Agents: cluster.agents, Resources: cluster.resources,
+				Credentials: credentials, AllowRemote: entry.remote,
 				AllocationInterval: cluster.interval, WorkDir: workDir, Log: logrus.NewEntry(logger)})
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&ip, "ip", "127.0.0.1", "loopback address to listen on")
+	f.StringVar(&ip, "ip", "127.0.0.1", "address to listen on; one that is not loopback needs\n--allow-remote")
 	f.IntVar(&port, "port", 5050, "port of the master; 0 takes a free one; agents always do")
 	f.StringVar(&workDir, "work-dir", filepath.Join(".cmdq", "mesos"), "directory for the sandboxes")
+	entry.register(f)
 	cluster.register(f)
 	log.register(f)
 	return cmd
@@ -69,7 +76,9 @@ func serve(cfg local.Config) error {
 		return &exit{exitCluster, fmt.Errorf("start the embedded Mesos: %w", err)}
 	}
 	fmt.Printf("ready: master %s, %s, page %s\n", cluster.Addr(), count(cfg.Agents, "agent"), cluster.PageURL())
-	cfg.Log.Warn("every user of this machine can run commands through it, as you")
+	if cfg.Credentials == nil {
+		cfg.Log.Warn("every user of this machine can run commands through it, as you; --credentials FILE closes that")
+	}
 	<-signals
 	go func() {
 		<-signals

@@ -18,12 +18,15 @@ type answer struct {
 var accepted = answer{status: http.StatusAccepted}
 
 // call does what a framework asks for, other than to subscribe. streamID is
-// the Mesos-Stream-Id the call came with.
-func (m *master) call(c *scheduler.Call, streamID string) answer {
+// the Mesos-Stream-Id the call came with, principal who authenticated; "" if
+// nobody had to.
+func (m *master) call(c *scheduler.Call, streamID, principal string) answer {
 	f := m.frameworks[c.FrameworkID.Value]
 	switch {
 	case f == nil:
 		return answer{http.StatusBadRequest, "Framework cannot be found"}
+	case principal != "" && principal != f.info.GetPrincipal():
+		return answer{http.StatusBadRequest, "Authenticated principal '" + principal + "' does not match the principal of the framework"}
 	case f.stream == nil:
 		return answer{http.StatusForbidden, "Framework is not subscribed"}
 	case streamID == "":

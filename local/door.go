@@ -1,8 +1,6 @@
 package local
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,11 +12,11 @@ import (
 // door stands before every path of a listener. It runs commands for whoever
 // gets in, so it lets in only requests that name this listener as their host
 // (a page of another site that points its own name at us does not), that no
-// other site's page has sent, and, when there is a secret, that know it.
+// other site's page has sent, and that access is given to.
 type door struct {
 	hosts  map[string]bool // what Host may be, lower case
-	realm  string
-	secret []byte // its SHA-256; nil: open
+	side   string          // sideMaster or sideAgent
+	access *access
 	cookie string // the name of the cookie that may hold the secret
 	home   bool   // GET /?secret=… sets the cookie
 	inner  http.Handler
@@ -26,9 +24,9 @@ type door struct {
 
 // newDoor guards a listener's handler. cookie may be another listener's: all
 // listeners of a cluster share the master's.
-func newDoor(at netip.AddrPort, realm, secret, cookie string, inner http.Handler) *door {
+func newDoor(at netip.AddrPort, side string, access *access, cookie string, inner http.Handler) *door {
 	port := strconv.Itoa(int(at.Port()))
-	d := &door{hosts: map[string]bool{}, realm: realm, cookie: cookie, inner: inner}
+	d := &door{hosts: map[string]bool{}, side: side, access: access, cookie: cookie, inner: inner}
 	for _, name := range []string{at.Addr().String(), "127.0.0.1", "::1", "localhost"} {
 		d.hosts[net.JoinHostPort(name, port)] = true
 	}
@@ -37,10 +35,6 @@ func newDoor(at netip.AddrPort, realm, secret, cookie string, inner http.Handler
 		own = "[" + own + "]"
 	}
 	d.hosts[own] = true
-	if secret != "" {
-		sum := sha256.Sum256([]byte(secret))
-		d.secret = sum[:]
-	}
 	return d
 }
 
@@ -52,16 +46,25 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	switch {
-	case !d.sameSite(r):
+	if !d.sameSite(r) {
 		http.Error(w, "this host, or this site, may not ask here", http.StatusForbidden)
-	case d.enters(w, r):
-	case !d.knows(r):
-		h.Set("WWW-Authenticate", `Bearer realm="`+d.realm+`"`)
-		http.Error(w, "the secret is missing or wrong", http.StatusUnauthorized)
-	default:
-		d.inner.ServeHTTP(w, r)
+		return
 	}
+	if d.enters(w, r) {
+		return
+	}
+	realm := realmOf(d.side, r.URL.Path)
+	if realm == "" {
+		d.inner.ServeHTTP(w, r)
+		return
+	}
+	who, ok := d.access.identify(r, d.cookie)
+	if !ok {
+		d.access.challenge(h, realm)
+		http.Error(w, "credentials are missing or wrong", http.StatusUnauthorized)
+		return
+	}
+	d.inner.ServeHTTP(w, withCaller(r, who))
 }
 
 // sameSite checks Host and, where they are sent, Origin and Sec-Fetch-Site.
@@ -85,40 +88,14 @@ func (d *door) sameSite(r *http.Request) bool {
 // enters answers GET /?secret=… with the cookie and a way to / without it, so
 // that the secret does not stay in the address.
 func (d *door) enters(w http.ResponseWriter, r *http.Request) bool {
-	if !d.home || d.secret == nil || r.Method != http.MethodGet || r.URL.Path != "/" {
+	if !d.home || r.Method != http.MethodGet || r.URL.Path != "/" {
 		return false
 	}
 	given := r.URL.Query().Get("secret")
-	if !d.matches(given) {
+	if !d.access.isSecret(given) {
 		return false
 	}
 	http.SetCookie(w, &http.Cookie{Name: d.cookie, Value: url.QueryEscape(given), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return true
-}
-
-// knows tells whether a request may go on: it has the secret, or its path
-// tells nothing of anybody.
-func (d *door) knows(r *http.Request) bool {
-	if d.secret == nil {
-		return true
-	}
-	switch r.URL.Path {
-	case "/health", "/version", "/master/health", "/master/version", "/slave(1)/health", "/slave(1)/version":
-		return true
-	}
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return d.matches(token)
-	}
-	for _, c := range r.CookiesNamed(d.cookie) {
-		if value, err := url.QueryUnescape(c.Value); err == nil && d.matches(value) {
-			return true
-		}
-	}
-	return false
-}
-
-func (d *door) matches(given string) bool {
-	sum := sha256.Sum256([]byte(given))
-	return subtle.ConstantTimeCompare(sum[:], d.secret) == 1
 }

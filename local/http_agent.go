@@ -7,7 +7,7 @@ import (
 // handler routes an agent's paths. Each of them is also there below
 // /slave(1), as in Mesos.
 func (a *agent) handler() http.Handler {
-	mux := http.NewServeMux()
+	mux := newRoutes()
 	both := func(path string, h http.HandlerFunc) {
 		mux.HandleFunc(path, h)
 		mux.HandleFunc("/slave(1)"+path, h)

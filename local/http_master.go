@@ -16,7 +16,7 @@ const maxBody = 16 << 20
 // handler routes the master's paths. Each of them is also there below /master,
 // as in Mesos.
 func (m *master) handler() http.Handler {
-	mux := http.NewServeMux()
+	mux := newRoutes()
 	both := func(path string, h http.HandlerFunc) {
 		mux.HandleFunc(path, h)
 		mux.HandleFunc("/master"+path, h)
@@ -94,6 +94,9 @@ func serveVersion(w http.ResponseWriter, r *http.Request) {
 
 // serveRedirect points to the leader, which is always this master.
 func (m *master) serveRedirect(w http.ResponseWriter, r *http.Request) {
+	if !allow(w, r, http.MethodGet, http.MethodHead) {
+		return
+	}
 	w.Header().Set("Location", "//"+m.addr.String())
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
@@ -153,7 +156,8 @@ func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var a answer
-	if !m.box.call(func() { m.counts.calls++; a = m.call(c, streamID) }) {
+	who := callerOf(r)
+	if !m.box.call(func() { m.counts.calls++; a = m.call(c, streamID, who.principal) }) {
 		a = answer{http.StatusServiceUnavailable, "shutting down"}
 	}
 	if a.text != "" {
@@ -186,7 +190,7 @@ func readCall(w http.ResponseWriter, r *http.Request) (c *scheduler.Call, status
 	if err := cdc.decode(body, c); err != nil {
 		return nil, http.StatusBadRequest, "Failed to parse body into Call: " + err.Error()
 	}
-	if text := validateCall(c); text != "" {
+	if text := validateCall(c, callerOf(r).principal); text != "" {
 		return nil, http.StatusBadRequest, "Failed to validate scheduler::Call: " + text
 	}
 	return c, 0, ""

@@ -55,10 +55,19 @@ type Config struct {
 	// Empty: open.
 	Secret string
 
+	// Credentials, if not nil, guard every path but /health and /version: they
+	// must come as HTTP's Basic authentication. Executors have tokens.
+	Credentials *Credentials
+
+	// AllowRemote lets IP be an address that other machines reach. It needs
+	// Credentials.
+	AllowRemote bool
+
 	// Log gets one line a change; nil: none.
 	Log *logrus.Entry
 
 	timing   timing
+	access   *access
 	launcher launcher // nil: the guardian
 }
 
@@ -103,9 +112,10 @@ func (cfg *Config) complete() error {
 	if cfg.IP == "" {
 		cfg.IP = "127.0.0.1"
 	}
-	if _, err := netip.ParseAddr(cfg.IP); err != nil {
-		return fmt.Errorf("start a cluster: %q is not an IP address", cfg.IP)
+	if err := cfg.checkIP(); err != nil {
+		return fmt.Errorf("start a cluster: %w", err)
 	}
+	cfg.access = newAccess(cfg.Secret, cfg.Credentials)
 	if cfg.Agents == 0 {
 		cfg.Agents = 1
 	}
@@ -133,6 +143,24 @@ func (cfg *Config) complete() error {
 	setDefault(&cfg.timing.retry, 10*time.Second)
 	setDefault(&cfg.timing.retryMax, 10*time.Minute)
 	return cfg.makeWorkDir()
+}
+
+// checkIP lets nobody but this machine in, unless that is wished for and whoever
+// comes has to say who they are. Agents tell frameworks their address, so it
+// must be a real one.
+func (cfg *Config) checkIP() error {
+	ip, err := netip.ParseAddr(cfg.IP)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not an IP address", cfg.IP)
+	case ip.IsUnspecified() || ip.IsMulticast():
+		return fmt.Errorf("%s is not the address of one network interface", ip)
+	case cfg.AllowRemote && cfg.Credentials == nil:
+		return errors.New("whoever reaches it runs commands: remote access needs credentials")
+	case !ip.Unmap().IsLoopback() && !cfg.AllowRemote:
+		return fmt.Errorf("%s is not a loopback address and remote access is not allowed", ip)
+	}
+	return nil
 }
 
 func setDefault(d *time.Duration, preset time.Duration) {
@@ -191,7 +219,7 @@ func (c *Cluster) start() error {
 	for _, a := range c.agents {
 		<-a.ready
 	}
-	c.serve(l, addr, "mesos-master", c.master.handler())
+	c.serve(l, addr, sideMaster, c.master.handler())
 	return nil
 }
 
@@ -208,7 +236,7 @@ func (c *Cluster) startAgent(i int) error {
 	a.line = &line{master: c.master, agent: a}
 	c.agents = append(c.agents, a)
 	c.actors.Go(a.run)
-	c.serve(l, addr, "mesos-agent", a.handler())
+	c.serve(l, addr, sideAgent, a.handler())
 	return nil
 }
 
@@ -224,8 +252,8 @@ func listenOn(ip string, port int) (net.Listener, netip.AddrPort, error) {
 // serve answers HTTP on a listener. There are no timeouts on purpose: Mesos'
 // own scheduler library opens a connection, leaves it idle until it needs it,
 // and takes its loss for the loss of the master.
-func (c *Cluster) serve(l net.Listener, at netip.AddrPort, realm string, inner http.Handler) {
-	guarded := newDoor(at, realm, c.cfg.Secret, cookieName(c.master.addr.Port()), inner)
+func (c *Cluster) serve(l net.Listener, at netip.AddrPort, side string, inner http.Handler) {
+	guarded := newDoor(at, side, c.cfg.access, cookieName(c.master.addr.Port()), inner)
 	guarded.home = at == c.master.addr
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !c.requests.enter() {

@@ -13,12 +13,13 @@ import (
 
 // validateCall checks what can be checked of a call without knowing anything
 // of the framework (Mesos: scheduler::call::validate); "" if nothing is wrong.
-func validateCall(c *scheduler.Call) string {
+// principal is who authenticated; "" if nobody had to.
+func validateCall(c *scheduler.Call, principal string) string {
 	if c.Type == scheduler.Call_UNKNOWN {
 		return "Expecting 'type' to be present"
 	}
 	if c.Type == scheduler.Call_SUBSCRIBE {
-		return validateSubscribe(c)
+		return validateSubscribe(c, principal)
 	}
 	if c.FrameworkID == nil {
 		return "Expecting 'framework_id' to be present"
@@ -39,13 +40,26 @@ func validateCall(c *scheduler.Call) string {
 	return ""
 }
 
-func validateSubscribe(c *scheduler.Call) string {
+func validateSubscribe(c *scheduler.Call, principal string) string {
 	if c.Subscribe == nil {
 		return "Expecting 'subscribe' to be present"
 	}
 	if c.Subscribe.FrameworkInfo.GetID().GetValue() != c.FrameworkID.GetValue() {
 		return "'framework_id' differs from 'subscribe.framework_info.id'"
 	}
+	return validatePrincipal(c.Subscribe.FrameworkInfo, principal)
+}
+
+// validatePrincipal lets an authenticated framework call itself only what it
+// is. One that names nobody gets the name it authenticated with.
+func validatePrincipal(info *mesos.FrameworkInfo, principal string) string {
+	if principal == "" {
+		return ""
+	}
+	if info.Principal != nil && *info.Principal != principal {
+		return fmt.Sprintf("Authenticated principal '%s' does not match principal '%s' set in `FrameworkInfo`", principal, *info.Principal)
+	}
+	info.Principal = &principal
 	return ""
 }
 
