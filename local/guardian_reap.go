@@ -158,6 +158,7 @@ func (w *warden) members() (found map[uint32][]procStat, doubt bool) {
 	table, err := lookAtProcs()
 	if err != nil {
 		w.note("look at processes: %v", err)
+		doubt = true // nothing seen is not nothing there
 	}
 	below := table.below(w.self)
 	found = map[uint32][]procStat{}
