@@ -29,14 +29,14 @@ class Words(Executor):
 
     def run(self, driver, task):
         task_id = task["task_id"]
-        driver.sendStatusUpdate({"task_id": task_id, "state": "TASK_RUNNING"})
         word, _, text = decode_data(task["data"]).decode().partition(":")
+        if word == "wait":  # before it says RUNNING, upon which a kill may come
+            with self.lock:
+                self.waiting[task_id["value"]] = task_id
+        driver.sendStatusUpdate({"task_id": task_id, "state": "TASK_RUNNING"})
         if word == "upper":
             driver.sendStatusUpdate({"task_id": task_id, "state": "TASK_FINISHED", "message": "done",
                                      "data": encode_data(text.upper().encode())})
-        elif word == "wait":
-            with self.lock:
-                self.waiting[task_id["value"]] = task_id
         elif word == "fail":
             driver.sendStatusUpdate({"task_id": task_id, "state": "TASK_FAILED", "message": "as it was told"})
         elif word == "die":

@@ -1,5 +1,6 @@
 """A pymesos scheduler that launches what it is told to and writes down what it is told."""
 import collections
+import getpass
 import logging
 import threading
 
@@ -50,10 +51,6 @@ class Recorder(Scheduler):
     def states(self, task_id):
         with self.changed:
             return [s["state"] for s in self.statuses[task_id]]
-
-    def last(self, task_id):
-        with self.changed:
-            return self.statuses[task_id][-1] if self.statuses[task_id] else {}
 
     def wait_state(self, task_id, *states, seconds=30):
         """Wait for one of the states of a task; its status, or AssertionError saying what came instead."""
@@ -125,7 +122,7 @@ class Errors(logging.Handler):
         self.records.append(self.format(record))
 
 
-FRAMEWORK = {"user": "nobody", "name": "pymesos", "failover_timeout": 60,
+FRAMEWORK = {"user": getpass.getuser(), "name": "pymesos", "failover_timeout": 60,
              "capabilities": [{"type": "PARTITION_AWARE"}, {"type": "TASK_KILLING_STATE"}]}
 
 

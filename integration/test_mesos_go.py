@@ -49,6 +49,11 @@ class MshTest(unittest.TestCase):
         self.assertIn("TASK_FAILED", log)
         self.assertIn("Command exited with status 5", log)
 
+    def test_msh_runs_a_command_in_a_task_group(self):
+        code, log = self.msh("-pod", "echo", "hi")
+        self.assertEqual(code, 0, log)
+        self.assertIn("TASK_FINISHED", log)
+
     def test_msh_with_a_program_that_is_not_there(self):
         code, log = self.msh("/no/such/program")
         self.assertEqual(code, 3, log)
@@ -77,6 +82,8 @@ class ExampleExecutorTest(unittest.TestCase):
         program = shutil.copy(os.path.join(PROGRAMS, "example-executor"), directory)
         host, port = self.cluster.master.split(":")
         framework = Subscription(host, int(port), {"name": "example", "capabilities": [{"type": "PARTITION_AWARE"}]})
+        self.addCleanup(framework.calls.close)
+        self.addCleanup(framework.conn.close)
         self.assertEqual(framework.first["type"], "SUBSCRIBED")
         offer = framework.offer()
         executor = self.executor(framework.framework_id, program)
