@@ -3,6 +3,7 @@
 With MESOS_MASTER=host:port in the environment the tests go to that master instead, such as Apache
 Mesos, to show that it is the embedded one that has to fit them, and not they it.
 """
+import base64
 import http.client
 import json
 import os
@@ -21,7 +22,8 @@ ENDED = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST
 class Cluster:
     """The embedded Mesos as a process. `master` is its "127.0.0.1:port"."""
 
-    def __init__(self, agents=1, resources=RESOURCES):
+    def __init__(self, agents=1, resources=RESOURCES, principal=None, secret=None):
+        self.headers = {}
         self.process, self.master = None, os.environ.get("MESOS_MASTER")
         self.work = os.environ.get("MESOS_WORK_DIR", "/nowhere")
         if self.master:
@@ -31,6 +33,13 @@ class Cluster:
         self.work = os.path.join(self.dir, "work")
         command = [os.environ["CMDQ"], "local", "--port", "0", "--agents", str(agents), "--resources", resources,
                    "--work-dir", self.work, "--log-level", "debug"]
+        if principal:
+            path = os.path.join(self.dir, "credentials")
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
+                json.dump({"credentials": [{"principal": principal, "secret": secret}]}, f)
+            command += ["--credentials", path]
+            token = base64.b64encode(("%s:%s" % (principal, secret)).encode()).decode()
+            self.headers = {"Authorization": "Basic " + token}
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline().decode()
@@ -50,7 +59,7 @@ class Cluster:
         """What a read endpoint of the master, or of the agent at address, answers: (status, bytes)."""
         conn = http.client.HTTPConnection(address or self.master, timeout=10)
         try:
-            conn.request("GET", path)
+            conn.request("GET", path, headers=self.headers)
             answer = conn.getresponse()
             return answer.status, answer.read()
         finally:

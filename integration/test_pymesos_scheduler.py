@@ -1,5 +1,8 @@
 """pymesos' MesosSchedulerDriver on the embedded Mesos: commands, kills, failures, reconciliation, failover."""
 import logging
+import os
+import subprocess
+import sys
 import unittest
 
 from cluster import Cluster, eventually
@@ -150,6 +153,40 @@ class SchedulerTest(unittest.TestCase):
         for i in range(8):
             self.assertEqual(one.wait_ended("s%d" % i, 60)["state"], "TASK_FINISHED")
             self.assertEqual(two.wait_ended("s%d" % i, 60)["state"], "TASK_FINISHED")
+
+
+@unittest.skipIf(os.environ.get("MESOS_MASTER"), "another master's credentials are not known")
+class CredentialsTest(unittest.TestCase):
+    def setUp(self):
+        self.cluster = Cluster(principal="ann", secret="swordfish")
+        self.addCleanup(self.stop)
+
+    def stop(self):
+        with open(self.cluster.log, encoding="utf-8") as f:
+            self.assertNotIn("swordfish", f.read())
+        wrong = self.cluster.stop()
+        self.assertFalse(wrong, "\n".join(wrong))
+
+    def test_with_the_secret(self):
+        recorder = Recorder([command_task("c", "echo in")])
+        driver = start(recorder, self.cluster.master, principal="ann", secret="swordfish")
+        self.addCleanup(driver.join)
+        self.addCleanup(driver.stop)
+        status = recorder.wait_ended("c")
+        self.assertEqual(status["state"], "TASK_FINISHED", status)
+        out = self.cluster.sandbox(driver.framework_id, status["agent_id"]["value"], "c", "stdout")
+        self.assertEqual(out, "in\n")
+
+    def test_without_it(self):
+        # pymesos interrupts the program's main thread when it is refused: it needs one of its own.
+        program = "import sys, pymesos; pymesos.MesosSchedulerDriver(pymesos.Scheduler(), {'user': 'x', 'name': 'x'}," \
+                  " sys.argv[1], principal='ann', secret='guess').run()"
+        done = subprocess.run([sys.executable, "-c", program, self.cluster.master], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=30, text=True)
+        self.assertIn("Failed with HTTP 401", done.stderr)
+        status, _ = self.cluster.get("/state")
+        self.assertEqual(status, 200)
+        self.assertEqual(self.cluster.state()["frameworks"], [])
 
 
 if __name__ == "__main__":
