@@ -21,4 +21,7 @@ require (
 	gopkg.in/yaml.v3 v3.0.1
 )
 
-require golang.org/x/tools v0.26.0 // indirect
+require (
+	github.com/ulikunitz/xz v0.5.17 // indirect
+	golang.org/x/tools v0.26.0 // indirect
+)

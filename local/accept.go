@@ -119,41 +119,20 @@ func (m *master) perform(f *framework, a *agentRecord, role string, left Resourc
 	switch {
 	case op.Type == mesos.Offer_Operation_LAUNCH && op.ID == nil:
 		for i := range op.Launch.GetTaskInfos() {
-			left = m.launch(f, a, role, left, &op.Launch.TaskInfos[i])
+			left = m.launchTask(f, a, role, left, &op.Launch.TaskInfos[i])
 		}
 	case op.Type == mesos.Offer_Operation_LAUNCH:
 		for _, t := range tasksOf(op) {
 			m.reject(f, &t, mesos.TASK_ERROR, mesos.REASON_TASK_INVALID, "'id' must not be set for a LAUNCH operation")
 		}
+	case op.Type == mesos.Offer_Operation_LAUNCH_GROUP && op.ID == nil:
+		left = m.launchGroup(f, a, role, left, op.LaunchGroup)
 	case op.Type == mesos.Offer_Operation_LAUNCH_GROUP:
-		for _, t := range tasksOf(op) {
-			m.reject(f, &t, mesos.TASK_ERROR, mesos.REASON_TASK_INVALID, "not supported yet: LAUNCH_GROUP")
-		}
+		m.rejectGroup(f, tasksOf(op), "The `id` field cannot be set on LAUNCH_GROUP operations")
 	default:
 		m.failOperation(f, op, "not supported yet: "+op.Type.String())
 	}
 	return left
-}
-
-// launch checks a task and hands it to its agent. Success says nothing to the
-// framework.
-func (m *master) launch(f *framework, a *agentRecord, role string, left Resources, info *mesos.TaskInfo) Resources {
-	need, text := validateTask(info, f, a, role)
-	if text == "" && !left.contains(need) {
-		text = fmt.Sprintf("Total resources %s required by task and its executor is more than available %s", need, left)
-	}
-	if text != "" {
-		m.reject(f, info, mesos.TASK_ERROR, mesos.REASON_TASK_INVALID, text)
-		return left
-	}
-	t := &task{info: info, framework: f, agent: a, role: role, number: f.launched, resources: need, held: true, state: mesos.TASK_STAGING}
-	f.launched++
-	f.tasks[t.id()] = t
-	a.tasks[t.key()] = t
-	a.used = a.used.plus(need)
-	f.charge(role, need)
-	a.line.down(runTask{framework: f.brief(), task: info, role: role})
-	return left.minus(need)
 }
 
 func nanoseconds(d *mesos.DurationInfo) time.Duration { return time.Duration(d.Nanoseconds) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"os/user"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 const (
 	keptAgentFrameworks = 50
 	keptExecutors       = 150 // of each framework
+	keptExecutorTasks   = 200 // of each executor
 )
 
 // agent is the actor that runs tasks as processes and tells the master of
@@ -27,6 +29,8 @@ type agent struct {
 	workDir   string // absolute, without links
 	resources Resources
 	timing    timing
+	guarded   bool // executors have to prove who they are
+	fetcher   fetcher
 	launcher  launcher
 	line      *line
 	network   []mesos.NetworkInfo // of every command; never changed
@@ -46,10 +50,23 @@ type agent struct {
 
 // agentFramework is a framework that has or had tasks on the agent.
 type agentFramework struct {
-	brief    frameworkBrief
-	commands map[string]*command // those that run or whose end is not acknowledged
-	done     []*command          // oldest first
-	leaving  bool                // its tasks end without updates
+	brief     frameworkBrief
+	commands  map[string]*command       // all tasks that live or whose end is not acknowledged
+	executors map[string]*agentExecutor // those of its own, until their last task's end is acknowledged
+	done      []ended                   // oldest first
+	leaving   bool                      // its tasks end without updates
+}
+
+// ended is an executor that is gone: one of the framework's own, or the one
+// that a command has in Mesos.
+type ended interface{ view() executorView }
+
+// keep remembers what has ended, for a while.
+func (f *agentFramework) keep(x ended) {
+	f.done = append(f.done, x)
+	if len(f.done) > keptExecutors {
+		f.done = slices.Delete(f.done, 0, 1)
+	}
 }
 
 func newAgent(addr netip.AddrPort, workDir string, resources Resources, cfg *Config, l launcher) *agent {
@@ -60,6 +77,7 @@ func newAgent(addr netip.AddrPort, workDir string, resources Resources, cfg *Con
 	}
 	a := &agent{
 		box: newMailbox(), log: cfg.Log, addr: addr, workDir: workDir, resources: resources, timing: cfg.timing, launcher: l,
+		guarded: cfg.guarded(), fetcher: cfg.fetcher,
 		network:    []mesos.NetworkInfo{{IPAddresses: []mesos.NetworkInfo_IPAddress{{Protocol: &protocol, IPAddress: &ip}}}},
 		ready:      make(chan struct{}),
 		started:    time.Now(),
@@ -81,6 +99,9 @@ func (a *agent) run() {
 		for _, c := range f.commands {
 			c.stopTimers()
 		}
+		for _, e := range f.executors {
+			e.stopTimers()
+		}
 	}
 	a.stop()
 	a.helpers.Wait()
@@ -95,6 +116,12 @@ func (a *agent) onMessage(msg toAgent) {
 		close(a.ready)
 	case runTask:
 		a.onRun(msg)
+	case runOnExecutor:
+		a.onRunOnExecutor(msg)
+	case messageExecutor:
+		a.onMessageExecutor(msg)
+	case shutdownExecutor:
+		a.onShutdownExecutor(msg)
 	case killTask:
 		a.onKill(msg)
 	case ackUpdate:
@@ -112,30 +139,45 @@ func (a *agent) command(framework, task string) *command {
 	return nil
 }
 
+// framework finds what the agent has of a framework, or begins to have it.
+func (a *agent) framework(brief frameworkBrief) *agentFramework {
+	f := a.frameworks[brief.id]
+	if f == nil {
+		f = &agentFramework{commands: map[string]*command{}, executors: map[string]*agentExecutor{}}
+		a.frameworks[brief.id] = f
+	}
+	f.brief = brief
+	return f
+}
+
 // onRun starts a task, unless it cannot be (Mesos: Slave::run and its
 // continuations).
 func (a *agent) onRun(msg runTask) {
-	f := a.frameworks[msg.framework.id]
-	if f == nil {
-		f = &agentFramework{commands: map[string]*command{}}
-		a.frameworks[msg.framework.id] = f
-	}
-	f.brief = msg.framework
+	f := a.framework(msg.framework)
 	c := a.newCommand(f, msg)
-	if f.commands[c.id()] != nil {
-		a.drop(f, msg.task, mesos.REASON_TASK_INVALID, "Master wants to launch a task whose executor still exists")
+	if f.commands[c.id()] != nil || f.executors[c.id()] != nil {
+		a.drop(f, msg.task, mesos.REASON_TASK_INVALID, "Cannot reuse an already existing executor for a command task")
 		return
 	}
 	f.commands[c.id()] = c
-	wanted := msg.task.Command.GetUser()
+	stranger := a.refusesUser(msg.task.Command.GetUser())
 	switch {
 	case len(msg.task.Limits) > 0:
 		a.refuse(c, mesos.REASON_GC_ERROR, "Task limits need the cgroups isolators, which this agent does not have")
-	case wanted != "" && wanted != a.user && !a.isMe(wanted):
-		a.refuse(c, mesos.REASON_EXECUTOR_TERMINATED, "Failed to get user information for '"+wanted+"': this agent runs everything as '"+a.user+"'")
+	case stranger != "":
+		a.refuse(c, mesos.REASON_EXECUTOR_TERMINATED, stranger)
 	default:
 		a.prepare(c)
 	}
+}
+
+// refusesUser says why a command cannot run as a user; "" if it can: no name is
+// our own.
+func (a *agent) refusesUser(name string) string {
+	if name == "" || name == a.user || a.isMe(name) {
+		return ""
+	}
+	return "Failed to get user information for '" + name + "': this agent runs everything as '" + a.user + "'"
 }
 
 // isMe tells whether a name or number is another one of our own user.
@@ -155,7 +197,7 @@ func (a *agent) refuse(c *command, reason mesos.TaskStatus_Reason, text string) 
 
 // drop tells of a task for which the agent keeps nothing, once.
 func (a *agent) drop(f *agentFramework, t *mesos.TaskInfo, reason mesos.TaskStatus_Reason, text string) {
-	c := &command{agent: a, framework: f, task: t}
+	c := &command{agent: a, framework: f, task: t, executorID: executorIDOf(t)}
 	s := c.status(f.brief.capabilities.dropped(), mesos.SOURCE_AGENT, &reason, text)
 	a.line.up(statusUpdate{framework: f.brief.id, status: s, latest: s.GetState()})
 }
@@ -170,18 +212,22 @@ func (a *agent) onShutdown(id string) {
 	f.leaving = true
 	for _, c := range f.commands {
 		c.dropUpdates()
-		if c.ended {
+		switch {
+		case c.ended:
 			a.complete(c)
-		} else {
+		case c.executor == nil:
 			a.kill(c, executorGrace)
 		}
+	}
+	for _, e := range f.executors {
+		a.shutDown(e)
 	}
 	a.removeIdle(f)
 }
 
 // removeIdle moves a framework that is leaving, and has left, to the completed ones.
 func (a *agent) removeIdle(f *agentFramework) {
-	if !f.leaving || len(f.commands) > 0 || a.frameworks[f.brief.id] != f {
+	if !f.leaving || len(f.commands) > 0 || len(f.executors) > 0 || a.frameworks[f.brief.id] != f {
 		return
 	}
 	delete(a.frameworks, f.brief.id)

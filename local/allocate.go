@@ -193,6 +193,9 @@ func (o *offer) wire() mesos.Offer {
 		form.role = o.role
 		out.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &o.role}
 	}
+	for _, x := range o.agent.executorsOf(o.framework) {
+		out.ExecutorIDs = append(out.ExecutorIDs, x.info.ExecutorID)
+	}
 	out.Resources = o.resources.wire(form)
 	return out
 }

@@ -51,14 +51,18 @@ func (m *master) call(c *scheduler.Call, streamID, principal string) answer {
 		m.acknowledge(f, c.Acknowledge)
 	case scheduler.Call_RECONCILE:
 		m.reconcile(f, c.Reconcile.Tasks)
+	case scheduler.Call_MESSAGE:
+		m.message(f, c.Message)
+	case scheduler.Call_SHUTDOWN:
+		m.shutdown(f, c.Shutdown)
 	case scheduler.Call_UPDATE_FRAMEWORK:
 		if text := m.updateFramework(f, c.UpdateFramework); text != "" {
 			return answer{http.StatusBadRequest, text}
 		}
 		return answer{status: http.StatusOK}
 	}
-	// What is left is for executors, operations or maintenance, none of which
-	// there are; or it has no effect in Mesos either (REQUEST).
+	// What is left is for operations or maintenance, neither of which there is;
+	// or it has no effect in Mesos either (REQUEST).
 	return accepted
 }
 

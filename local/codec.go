@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/gogo/protobuf/proto"
-	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
 // codec is one of the two forms a message has on the wire.
@@ -79,9 +78,16 @@ func (c *codec) decode(data []byte, into proto.Message) error {
 	return decodeJSON(data, into)
 }
 
+// event is a message that can go into a stream: a scheduler's or an
+// executor's.
+type event interface {
+	Size() int
+	MarshalTo([]byte) (int, error)
+}
+
 // frame writes an event as one RecordIO record: its length in bytes as
 // decimal digits, a newline, and the event.
-func (c *codec) frame(e *scheduler.Event) ([]byte, error) {
+func (c *codec) frame(e event) ([]byte, error) {
 	if !c.protobuf {
 		body := appendJSON(make([]byte, 0, 512), e)
 		frame := make([]byte, 0, len(body)+12)

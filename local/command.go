@@ -1,13 +1,14 @@
 package local
 
 import (
-	"slices"
+	"context"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/sirupsen/logrus"
 )
 
 const (
@@ -19,23 +20,35 @@ const (
 	executorGrace = 3 * time.Second
 )
 
-// command is a task without an executor of its own, as its agent runs it. The
-// agent does what Mesos' command executor does (src/launcher/executor.cpp).
+// command is a task on its agent. One without an executor of its own is run by
+// the agent, which does what Mesos' command executor does
+// (src/launcher/executor.cpp), and so is one of the default executor:
 //
 //	prepare ──▶ STARTING ──▶ RUNNING ──▶ FINISHED | FAILED | KILLED
+//
+// Of one that a custom executor runs, the agent knows what the executor says:
+// there are its updates, and no process.
 type command struct {
-	agent     *agent
-	framework *agentFramework
-	task      *mesos.TaskInfo
-	role      string
+	agent      *agent
+	framework  *agentFramework
+	task       *mesos.TaskInfo
+	role       string
+	executorID string // its own id, if it has no executor
+
+	executor *agentExecutor // nil: none of its own
+	queued   bool           // its executor has not been given it
+	ticket   int            // its place among the executor's tasks
+	group    *delivery      // what it lives and dies with; only of the default executor
+
 	container string // uuid
 	sandbox   string // directory
 	began     time.Time
 	shown     *mesos.ContainerStatus // of its updates; never changed, replaced
 
-	starting bool // the process may be there
-	pid      int  // 0: not known to be there
-	ended    bool // the process is gone, or never came
+	fetching context.CancelFunc // ends the fetching of its URIs; nil: there is none
+	starting bool               // the process may be there
+	pid      int                // 0: not known to be there
+	ended    bool               // the process is gone, or never came
 
 	killed   bool // somebody asked for its end
 	timedOut bool // it ran longer than max_completion_time
@@ -52,7 +65,7 @@ type command struct {
 }
 
 func (a *agent) newCommand(f *agentFramework, msg runTask) *command {
-	c := &command{agent: a, framework: f, task: msg.task, role: msg.role, container: uuid.NewString(), began: a.now, latest: mesos.TASK_STAGING}
+	c := &command{agent: a, framework: f, task: msg.task, role: msg.role, executorID: msg.task.TaskID.Value, container: uuid.NewString(), began: a.now, latest: mesos.TASK_STAGING}
 	c.sandbox = runDir(a.workDir, a.id, f.brief.id, c.id(), c.container)
 	c.shown = &mesos.ContainerStatus{ContainerID: &mesos.ContainerID{Value: c.container}, NetworkInfos: a.network}
 	return c
@@ -70,19 +83,33 @@ func (a *agent) aside(work func() (then func())) {
 	})
 }
 
-// prepare makes the sandbox.
+// prepare makes the sandbox and fetches what the command wants there.
 func (a *agent) prepare(c *command) {
+	ctx := a.ctx
+	if len(c.task.Command.URIs) > 0 {
+		ctx, c.fetching = context.WithCancel(a.ctx)
+	}
 	a.aside(func() func() {
-		err := makeSandbox(c.sandbox)
+		var err error
+		if c.executor == nil {
+			err = makeSandbox(c.sandbox)
+		} else {
+			err = makeNestedSandbox(c.executor.sandbox, c.container, c.id())
+		}
+		if err == nil {
+			err = a.fetch(ctx, c.container, c.sandbox, c.task.Command)
+		}
 		return func() { a.onPrepared(c, err) }
 	})
 }
 
 func (a *agent) onPrepared(c *command, err error) {
+	if c.fetching != nil {
+		c.fetching()
+	}
 	switch {
 	case c.framework.leaving:
-		c.ended = true
-		a.complete(c)
+		a.vanish(c)
 	case c.killed:
 		a.killedDuringLaunch(c)
 	case err != nil:
@@ -98,7 +125,9 @@ func (a *agent) onPrepared(c *command, err error) {
 // start runs the command; the goroutine waits until it and all it left are gone.
 func (a *agent) start(c *command) {
 	c.starting = true
-	a.update(c, c.status(mesos.TASK_STARTING, mesos.SOURCE_EXECUTOR, nil, ""))
+	if c.executor == nil {
+		a.update(c, c.status(mesos.TASK_STARTING, mesos.SOURCE_EXECUTOR, nil, ""))
+	}
 	spec := a.process(c)
 	a.aside(func() func() {
 		exit, pid, err := a.launcher.Run(spec)
@@ -117,8 +146,7 @@ func (a *agent) start(c *command) {
 
 func (a *agent) onNotStarted(c *command, err error) {
 	if c.framework.leaving {
-		c.ended = true
-		a.complete(c)
+		a.vanish(c)
 		return
 	}
 	a.launchFailed(c, err)
@@ -156,8 +184,7 @@ func (a *agent) onLimit(c *command) {
 // onExit tells how the command ended, once everything it left is gone.
 func (a *agent) onExit(c *command, x processExit) {
 	if c.framework.leaving {
-		c.ended = true
-		a.complete(c)
+		a.vanish(c)
 		return
 	}
 	reason := mesos.REASON_MAX_COMPLETION_TIME_REACHED
@@ -181,12 +208,20 @@ func (a *agent) onExit(c *command, x processExit) {
 func (a *agent) launchFailed(c *command, err error) {
 	reason := mesos.REASON_CONTAINER_LAUNCH_FAILED
 	a.log.WithField("task", c.id()).WithError(err).Warn("a command could not be started")
+	if c.executor != nil {
+		a.finish(c, c.status(mesos.TASK_FAILED, mesos.SOURCE_EXECUTOR, nil, "Failed to launch container: "+err.Error()))
+		return
+	}
 	a.finish(c, c.status(mesos.TASK_FAILED, mesos.SOURCE_AGENT, &reason, "Failed to launch container: "+err.Error()))
 }
 
 func (a *agent) killedDuringLaunch(c *command) {
+	if c.executor != nil {
+		a.finish(c, c.status(mesos.TASK_KILLED, mesos.SOURCE_EXECUTOR, nil, ""))
+		return
+	}
 	reason := mesos.REASON_TASK_KILLED_DURING_LAUNCH
-	a.finish(c, c.status(mesos.TASK_KILLED, mesos.SOURCE_AGENT, &reason, "Task killed before it was started"))
+	a.finish(c, c.status(mesos.TASK_KILLED, mesos.SOURCE_AGENT, &reason, "Killed before delivery to the executor"))
 }
 
 // finish is a command's last update.
@@ -194,22 +229,47 @@ func (a *agent) finish(c *command, s *mesos.TaskStatus) {
 	c.ended = true
 	c.stopKilling()
 	a.update(c, s)
+	if c.group != nil {
+		a.leftGroup(c)
+	}
+}
+
+// vanish is the end of a command of which nothing more is to be told.
+func (a *agent) vanish(c *command) {
+	c.ended = true
+	a.complete(c)
+	if c.group != nil {
+		a.endBuiltinIfIdle(c.executor)
+	}
 }
 
 // onKill handles a KILL.
 func (a *agent) onKill(msg killTask) {
-	c := a.command(msg.framework, msg.task)
-	if c == nil || c.ended {
+	f := a.frameworks[msg.framework]
+	if f == nil || f.leaving {
 		return
 	}
-	grace := defaultGrace
-	switch policy := c.task.KillPolicy.GetGracePeriod(); {
+	c := f.commands[msg.task]
+	switch {
+	case c == nil:
+		t := &mesos.TaskInfo{TaskID: mesos.TaskID{Value: msg.task}, AgentID: mesos.AgentID{Value: a.id}}
+		a.drop(f, t, mesos.REASON_EXECUTOR_TERMINATED, "Cannot find executor")
+	case c.ended:
+	case c.executor != nil && (c.queued || !c.executor.builtin()):
+		a.killOnExecutor(c, msg)
 	case msg.hasGrace:
-		grace = max(0, msg.grace)
-	case policy != nil:
-		grace = nanoseconds(policy)
+		a.kill(c, max(0, msg.grace))
+	default:
+		a.kill(c, c.ownGrace())
 	}
-	a.kill(c, grace)
+}
+
+// ownGrace is from SIGTERM to SIGKILL when a kill does not say.
+func (c *command) ownGrace() time.Duration {
+	if policy := c.task.KillPolicy.GetGracePeriod(); policy != nil {
+		return nanoseconds(policy)
+	}
+	return defaultGrace
 }
 
 // kill asks a command to end and makes sure that it does when the grace is
@@ -227,6 +287,9 @@ func (a *agent) kill(c *command, grace time.Duration) {
 		return
 	}
 	c.killed, c.grace = true, grace
+	if c.fetching != nil {
+		c.fetching()
+	}
 	if c.pid != 0 {
 		a.terminate(c)
 	}
@@ -260,11 +323,15 @@ func (a *agent) escalate(c *command, grace time.Duration) {
 
 // signal sends signals to a command's whole tree, in order.
 func (a *agent) signal(c *command, signals ...syscall.Signal) {
-	log := a.log.WithField("task", c.id())
+	a.signalContainer(c.container, signals...)
+}
+
+// signalContainer does the same for a command or an executor.
+func (a *agent) signalContainer(container string, signals ...syscall.Signal) {
 	a.aside(func() func() {
 		for _, s := range signals {
-			if err := a.launcher.Signal(c.container, s); err != nil {
-				log.WithError(err).WithField("signal", s).Debug("signal not sent") // it may just have ended
+			if err := a.launcher.Signal(container, s); err != nil {
+				a.log.WithError(err).WithFields(logrus.Fields{"container": container, "signal": s}).Debug("signal not sent") // it may just have ended
 			}
 		}
 		return nil
@@ -295,9 +362,12 @@ func (a *agent) complete(c *command) {
 		return
 	}
 	delete(f.commands, c.id())
-	f.done = append(f.done, c)
-	if len(f.done) > keptExecutors {
-		f.done = slices.Delete(f.done, 0, 1)
+	switch e := c.executor; {
+	case e != nil:
+		e.keep(c)
+		a.forgetExecutor(e)
+	case c.executorID == c.id():
+		f.keep(c)
 	}
 	a.removeIdle(f)
 }

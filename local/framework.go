@@ -114,6 +114,7 @@ func (m *master) removeFramework(f *framework, why string) {
 		m.free(t)
 		m.forget(t)
 	}
+	m.removeExecutors(f)
 	delete(m.frameworks, f.id)
 	view := m.viewFramework(f)
 	view.Unregistered, view.Active, view.Connected = seconds(m.now), false, false
@@ -174,7 +175,7 @@ func (f *framework) share(role string) *share {
 // brief is what an agent is told of the framework.
 func (f *framework) brief() frameworkBrief {
 	return frameworkBrief{
-		id: f.id, name: f.info.Name, user: f.info.User, hostname: f.info.GetHostname(), principal: f.info.GetPrincipal(),
+		info: f.info, id: f.id, name: f.info.Name, user: f.info.User, hostname: f.info.GetHostname(), principal: f.info.GetPrincipal(),
 		roles: rolesOf(f.info), checkpoint: f.info.GetCheckpoint(), failoverTimeout: f.info.GetFailoverTimeout(), capabilities: f.caps,
 	}
 }

@@ -12,6 +12,7 @@ func (a *agent) handler() http.Handler {
 		mux.HandleFunc(path, h)
 		mux.HandleFunc("/slave(1)"+path, h)
 	}
+	both("/api/v1/executor", a.serveExecutor)
 	both("/health", serveHealth)
 	both("/version", serveVersion)
 	both("/state", reading(a.box, func(*http.Request) (any, error) { return a.viewState(), nil }))
@@ -62,6 +63,8 @@ type executorView struct {
 	Directory      string        `json:"directory"`
 	Resources      resourcesView `json:"resources"`
 	Role           string        `json:"role,omitempty"`
+	Labels         []messageView `json:"labels,omitempty"`
+	Type           string        `json:"type,omitempty"`
 	Tasks          []*taskView   `json:"tasks"`
 	QueuedTasks    []*taskView   `json:"queued_tasks"`
 	CompletedTasks []*taskView   `json:"completed_tasks"`
@@ -96,10 +99,15 @@ func (f *agentFramework) view() agentFrameworkView {
 		v.Role = b.roles[0]
 	}
 	for _, c := range f.commands {
-		v.Executors = append(v.Executors, c.view())
+		if c.executor == nil && c.executorID == c.id() {
+			v.Executors = append(v.Executors, c.view())
+		}
 	}
-	for _, c := range f.done {
-		v.CompletedExecutors = append(v.CompletedExecutors, c.view())
+	for _, e := range f.executors {
+		v.Executors = append(v.Executors, e.view())
+	}
+	for _, x := range f.done {
+		v.CompletedExecutors = append(v.CompletedExecutors, x.view())
 	}
 	return v
 }
@@ -111,13 +119,7 @@ func (c *command) view() executorView {
 		Directory: c.sandbox, Resources: resourcesView(need), Role: c.role,
 		Tasks: []*taskView{}, QueuedTasks: []*taskView{}, CompletedTasks: []*taskView{},
 	}
-	t := &taskView{
-		ID: c.id(), Name: c.task.Name, FrameworkID: c.framework.brief.id, AgentID: c.task.AgentID.Value, State: c.latest.String(),
-		Resources: resourcesView(need), Role: c.role, Statuses: []statusView{}, Labels: labelsView(c.task.Labels),
-	}
-	for _, s := range c.told {
-		t.Statuses = append(t.Statuses, viewStatus(s))
-	}
+	t := c.taskView()
 	switch {
 	case c.ended:
 		v.CompletedTasks = append(v.CompletedTasks, t)
@@ -126,6 +128,48 @@ func (c *command) view() executorView {
 	default:
 		v.Tasks = append(v.Tasks, t)
 	}
+	return v
+}
+
+// taskView is the task itself. One without an executor of its own names none.
+func (c *command) taskView() *taskView {
+	need, _ := fromWire(c.task.Resources, c.role)
+	t := &taskView{
+		ID: c.id(), Name: c.task.Name, FrameworkID: c.framework.brief.id, AgentID: c.task.AgentID.Value, State: c.latest.String(),
+		Resources: resourcesView(need), Role: c.role, Statuses: []statusView{}, Labels: labelsView(c.task.Labels),
+	}
+	if c.executor != nil {
+		t.ExecutorID = c.executorID
+	}
+	for _, s := range c.told {
+		t.Statuses = append(t.Statuses, viewStatus(s))
+	}
+	return t
+}
+
+// view is an executor of a framework's own.
+func (e *agentExecutor) view() executorView {
+	used, _ := fromWire(e.info.Resources, e.role) // the master has checked it
+	v := executorView{
+		ID: e.id(), Name: e.info.GetName(), Source: e.info.GetSource(), Container: e.container, Directory: e.sandbox, Role: e.role,
+		Labels: labelsView(e.info.Labels), Type: executorType(e.info),
+		Tasks: []*taskView{}, QueuedTasks: []*taskView{}, CompletedTasks: []*taskView{},
+	}
+	for _, c := range append(e.done[:len(e.done):len(e.done)], e.sortedTasks()...) {
+		if !c.ended {
+			need, _ := fromWire(c.task.Resources, c.role)
+			used = used.plus(need)
+		}
+		switch {
+		case c.ended:
+			v.CompletedTasks = append(v.CompletedTasks, c.taskView())
+		case c.queued:
+			v.QueuedTasks = append(v.QueuedTasks, c.taskView())
+		default:
+			v.Tasks = append(v.Tasks, c.taskView())
+		}
+	}
+	v.Resources = resourcesView(used)
 	return v
 }
 

@@ -78,6 +78,7 @@ func (shutdownFramework) toAgent() {}
 
 // frameworkBrief is what an agent needs to know of a framework.
 type frameworkBrief struct {
+	info                                *mesos.FrameworkInfo // never changed
 	id, name, user, hostname, principal string
 	roles                               []string
 	checkpoint                          bool

@@ -63,11 +63,24 @@ type Config struct {
 	// Credentials.
 	AllowRemote bool
 
+	// ExecutorRegistrationTimeout is what an executor has to subscribe, the
+	// fetching of its URIs included; default 1 min.
+	ExecutorRegistrationTimeout time.Duration
+
+	// ExecutorShutdownGrace is from an executor's SHUTDOWN to SIGKILL, if its
+	// ExecutorInfo says nothing else; default 5 s.
+	ExecutorShutdownGrace time.Duration
+
+	// MaxUnpacked bounds what one archive among the URIs of a command may
+	// unpack to, in bytes; default 4 GB.
+	MaxUnpacked int64
+
 	// Log gets one line a change; nil: none.
 	Log *logrus.Entry
 
 	timing   timing
 	access   *access
+	fetcher  fetcher
 	launcher launcher // nil: the guardian
 }
 
@@ -142,7 +155,14 @@ func (cfg *Config) complete() error {
 	setDefault(&cfg.timing.heartbeat, heartbeatSeconds*time.Second)
 	setDefault(&cfg.timing.retry, 10*time.Second)
 	setDefault(&cfg.timing.retryMax, 10*time.Minute)
-	return cfg.makeWorkDir()
+	setDefault(&cfg.ExecutorRegistrationTimeout, time.Minute)
+	setDefault(&cfg.ExecutorShutdownGrace, 5*time.Second)
+	cfg.timing.registration, cfg.timing.shutdownGrace = cfg.ExecutorRegistrationTimeout, cfg.ExecutorShutdownGrace
+	if err := cfg.makeWorkDir(); err != nil {
+		return err
+	}
+	cfg.fetcher = newFetcher(cfg)
+	return nil
 }
 
 // checkIP lets nobody but this machine in, unless that is wished for and whoever

@@ -49,6 +49,9 @@ type timing struct {
 	heartbeat  time.Duration // between two heartbeats of a stream
 	retry      time.Duration // until an unacknowledged update is sent again; doubles
 	retryMax   time.Duration
+
+	registration  time.Duration // for an executor to subscribe
+	shutdownGrace time.Duration // for an executor to end
 }
 
 // agentRecord is an agent as the master knows it.
@@ -58,9 +61,10 @@ type agentRecord struct {
 	line       *line
 	registered time.Time
 	total      Resources
-	used       Resources // by tasks that have not ended
+	used       Resources // by tasks that have not ended, and by executors
 	offered    Resources // in outstanding offers
 	tasks      map[taskKey]*task
+	executors  map[executorKey]*executorRecord
 }
 
 // taskKey names a task among those of all frameworks.
@@ -110,13 +114,17 @@ func (m *master) onMessage(l *line, msg toMaster) {
 		m.onRegister(l, msg)
 	case statusUpdate:
 		m.onUpdate(msg)
+	case executorExited:
+		m.onExecutorExited(msg)
+	case executorMessage:
+		m.onExecutorMessage(msg)
 	}
 }
 
 func (m *master) onRegister(l *line, msg registerAgent) {
 	a := &agentRecord{
 		id: m.id + "-S" + strconv.Itoa(m.agentCount), addr: msg.addr, line: l,
-		registered: m.now, total: msg.resources, tasks: map[taskKey]*task{},
+		registered: m.now, total: msg.resources, tasks: map[taskKey]*task{}, executors: map[executorKey]*executorRecord{},
 	}
 	m.agentCount++
 	m.agents = append(m.agents, a)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
 )
@@ -33,18 +34,44 @@ func makeSandbox(dir string) error {
 	if err := makeRunDir(dir); err != nil {
 		return fmt.Errorf("make the sandbox: %w", err)
 	}
-	latest := filepath.Join(filepath.Dir(dir), "latest")
-	err := os.Symlink(filepath.Base(dir), latest)
-	if errors.Is(err, fs.ErrExist) {
-		next := dir + ".latest"
-		if err = os.Symlink(filepath.Base(dir), next); err == nil {
-			err = os.Rename(next, latest)
-		}
-	}
-	if err != nil {
+	if err := pointTo(filepath.Base(dir), filepath.Join(filepath.Dir(dir), "latest"), dir); err != nil {
 		return fmt.Errorf("make the sandbox: %w", err)
 	}
 	return nil
+}
+
+// nestedDir is where a task of the default executor runs.
+func nestedDir(sandbox, container string) string {
+	return filepath.Join(sandbox, "containers", container)
+}
+
+// makeNestedSandbox makes the directory of a task below its executor's
+// sandbox, and points tasks/<task id> to it.
+func makeNestedSandbox(sandbox, container, task string) error {
+	if err := os.MkdirAll(nestedDir(sandbox, container), 0o700); err != nil {
+		return fmt.Errorf("make the sandbox: %w", err)
+	}
+	tasks := filepath.Join(sandbox, "tasks")
+	if err := os.MkdirAll(tasks, 0o700); err != nil {
+		return fmt.Errorf("make the sandbox: %w", err)
+	}
+	if err := pointTo(filepath.Join("..", "containers", container), filepath.Join(tasks, task), nestedDir(sandbox, container)); err != nil {
+		return fmt.Errorf("make the sandbox: %w", err)
+	}
+	return nil
+}
+
+// pointTo makes a link, or lets the one that is there point elsewhere, all at
+// once; spare is a name that begins no other.
+func pointTo(target, link, spare string) error {
+	err := os.Symlink(target, link)
+	if errors.Is(err, fs.ErrExist) {
+		next := spare + ".latest"
+		if err = os.Symlink(target, next); err == nil {
+			err = os.Rename(next, link)
+		}
+	}
+	return err
 }
 
 // makeRunDir makes the directory of a run and those above it. Mostly the
@@ -64,17 +91,21 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 // process is how a command is run: by a shell, or directly.
 func (a *agent) process(c *command) process {
-	env := a.environment(c)
+	return runs(c.task.Command, c.container, c.sandbox, a.environment(c))
+}
+
+// runs is how a command is run in a sandbox.
+func runs(cmd *mesos.CommandInfo, container, sandbox string, env []string) process {
 	p := process{
-		ID: c.container, Env: env, Dir: c.sandbox,
-		Stdout: filepath.Join(c.sandbox, "stdout"), Stderr: filepath.Join(c.sandbox, "stderr"),
+		ID: container, Env: env, Dir: sandbox,
+		Stdout: filepath.Join(sandbox, "stdout"), Stderr: filepath.Join(sandbox, "stderr"),
 	}
-	value := c.task.Command.GetValue()
-	if c.task.Command.GetShell() {
+	value := cmd.GetValue()
+	if cmd.GetShell() {
 		p.Path, p.Argv = "/bin/sh", []string{"sh", "-c", value}
 		return p
 	}
-	p.Path, p.Argv = lookUp(value, env, c.sandbox), c.task.Command.Arguments
+	p.Path, p.Argv = lookUp(value, env, sandbox), cmd.Arguments
 	if len(p.Argv) == 0 {
 		p.Argv = []string{value}
 	}
@@ -84,32 +115,60 @@ func (a *agent) process(c *command) process {
 // environment is all a command finds; nothing of ours is inherited. What comes
 // later wins (Mesos: executorEnvironment in src/slave/slave.cpp).
 func (a *agent) environment(c *command) []string {
-	checkpoint := "0"
-	if c.framework.brief.checkpoint {
-		checkpoint = "1"
+	directory := c.sandbox
+	if c.executor != nil {
+		directory = c.executor.sandbox
 	}
-	vars := []mesos.Environment_Variable{}
-	set := func(name, value string) {
-		vars = append(vars, mesos.Environment_Variable{Name: name, Value: &value})
+	v := a.variables(c.framework, c.executorID, directory, a.timing.shutdownGrace)
+	v.set("MESOS_SANDBOX", c.sandbox)
+	v = append(v, c.task.Command.GetEnvironment().GetVariables()...)
+	v.set("MESOS_ALLOCATION_ROLE", c.role)
+	return flatten(v)
+}
+
+// executorProcess is how an executor is run.
+func (a *agent) executorProcess(e *agentExecutor) process {
+	grace := a.timing.shutdownGrace
+	if own := e.info.ShutdownGracePeriod; own != nil {
+		grace = nanoseconds(own)
 	}
-	set("PATH", defaultPath)
-	set("MESOS_FRAMEWORK_ID", c.framework.brief.id)
-	set("MESOS_EXECUTOR_ID", c.id())
-	set("MESOS_DIRECTORY", c.sandbox)
-	set("MESOS_SLAVE_ID", a.id)
-	set("MESOS_SLAVE_PID", "slave(1)@"+a.addr.String())
-	set("MESOS_AGENT_ENDPOINT", a.addr.String())
-	set("MESOS_CHECKPOINT", checkpoint)
-	set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", "5secs")
-	set("MESOS_HTTP_COMMAND_EXECUTOR", "0")
-	if c.framework.brief.checkpoint {
-		set("MESOS_RECOVERY_TIMEOUT", "15mins")
-		set("MESOS_SUBSCRIPTION_BACKOFF_MAX", "2secs")
+	v := a.variables(e.framework, e.id(), e.sandbox, grace)
+	v.set("MESOS_SANDBOX", e.sandbox)
+	v = append(v, e.info.Command.GetEnvironment().GetVariables()...)
+	if e.token != "" {
+		v.set("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", e.token)
 	}
-	set("MESOS_SANDBOX", c.sandbox)
-	vars = append(vars, c.task.Command.GetEnvironment().GetVariables()...)
-	set("MESOS_ALLOCATION_ROLE", c.role)
-	return flatten(vars)
+	v.set("MESOS_ALLOCATION_ROLE", e.role)
+	return runs(e.info.Command, e.container, e.sandbox, flatten(v))
+}
+
+// variables of an environment; a name may come twice, then the last one counts.
+type variables []mesos.Environment_Variable
+
+func (v *variables) set(name, value string) {
+	*v = append(*v, mesos.Environment_Variable{Name: name, Value: &value})
+}
+
+// variables are those that every executor finds.
+func (a *agent) variables(f *agentFramework, executorID, directory string, grace time.Duration) variables {
+	var v variables
+	v.set("PATH", defaultPath)
+	v.set("MESOS_FRAMEWORK_ID", f.brief.id)
+	v.set("MESOS_EXECUTOR_ID", executorID)
+	v.set("MESOS_DIRECTORY", directory)
+	v.set("MESOS_SLAVE_ID", a.id)
+	v.set("MESOS_SLAVE_PID", "slave(1)@"+a.addr.String())
+	v.set("MESOS_AGENT_ENDPOINT", a.addr.String())
+	v.set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", formatDuration(grace))
+	v.set("MESOS_HTTP_COMMAND_EXECUTOR", "0")
+	if f.brief.checkpoint {
+		v.set("MESOS_CHECKPOINT", "1")
+		v.set("MESOS_RECOVERY_TIMEOUT", "15mins")
+		v.set("MESOS_SUBSCRIPTION_BACKOFF_MAX", "2secs")
+	} else {
+		v.set("MESOS_CHECKPOINT", "0")
+	}
+	return v
 }
 
 // flatten writes variables as NAME=value, each name once, the last value.

@@ -400,8 +400,7 @@ func TestTaskErrors(t *testing.T) {
 		}), "Task's `CommandInfo` is invalid: Environment variable 'N' of type 'VALUE' must have a value set"},
 		{change("limit", func(x *mesos.TaskInfo) { x.Limits = map[string]mesos.Value_Scalar{"disk": {Value: 1}} }), "Task limits are not allowed for resource 'disk'"},
 		{change("both", func(x *mesos.TaskInfo) { x.Command = nil }), "Task should have at least one (but not both)"},
-		{change("executor", func(x *mesos.TaskInfo) { x.Command, x.Executor = nil, &mesos.ExecutorInfo{} }), "not supported yet"},
-		{change("uris", func(x *mesos.TaskInfo) { x.Command.URIs = []mesos.CommandInfo_URI{{Value: "x"}} }), "not supported yet: command.uris"},
+		{change("executor", func(x *mesos.TaskInfo) { x.Command, x.Executor = nil, &mesos.ExecutorInfo{} }), "ID must not be empty"},
 		{change("large", func(x *mesos.TaskInfo) { x.Resources[0].Scalar.Value = 5 }), "Total resources cpus:5;mem:32 required by task and its executor is more than available"},
 	}
 	var tasks []mesos.TaskInfo

@@ -15,7 +15,7 @@ func (c *command) status(state mesos.TaskState, source mesos.TaskStatus_Source, 
 	at := seconds(time.Now())
 	s := &mesos.TaskStatus{
 		TaskID: c.task.TaskID, State: &state, Source: &source, Reason: reason, AgentID: &c.task.AgentID,
-		ExecutorID: &mesos.ExecutorID{Value: c.id()}, Timestamp: &at, UUID: id[:],
+		ExecutorID: &mesos.ExecutorID{Value: c.executorID}, Timestamp: &at, UUID: id[:],
 	}
 	if text != "" {
 		s.Message = &text

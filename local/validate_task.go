@@ -6,12 +6,27 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// validateTask checks a task that is to be launched on an agent, in the order
-// in which Mesos does (task::internal::validateTask in
-// src/master/validation.cpp). It returns what the task needs, or what is wrong
-// with it. That it is contained in what is left of the offers is checked by
-// the caller, last.
-func validateTask(t *mesos.TaskInfo, f *framework, a *agentRecord, role string) (Resources, string) {
+// validateTask checks a task of a LAUNCH. It returns what the task needs, and
+// what its executor does, if it has one of its own; or what is wrong with it.
+// That both are contained in what is left of the offers is checked by the
+// caller, last.
+func validateTask(t *mesos.TaskInfo, f *framework, a *agentRecord, role string) (need, executor Resources, text string) {
+	need, text = validateTaskBody(t, f, a, role)
+	switch {
+	case text != "":
+		return nil, nil, text
+	case (t.Executor == nil) == (t.Command == nil):
+		return nil, nil, "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
+	case t.Executor != nil:
+		executor, text = validateTaskExecutor(t.Executor, f, a, role)
+		return need, executor, text
+	}
+	return need, nil, unsupported(t)
+}
+
+// validateTaskBody checks all of a task but its executor, in the order in which
+// Mesos does (task::internal::validateTask in src/master/validation.cpp).
+func validateTaskBody(t *mesos.TaskInfo, f *framework, a *agentRecord, role string) (Resources, string) {
 	if text := validateTaskHead(t, f, a); text != "" {
 		return nil, text
 	}
@@ -19,19 +34,13 @@ func validateTask(t *mesos.TaskInfo, f *framework, a *agentRecord, role string) 
 	if text != "" {
 		return nil, text
 	}
-	if text := validateCommand(t.Command); text != "" {
+	if text := validateCommand("Task", t.Command); text != "" {
 		return nil, text
 	}
 	if text := validateLimits(t, need); text != "" {
 		return nil, text
 	}
-	switch {
-	case (t.Executor == nil) == (t.Command == nil):
-		return nil, "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
-	case t.Executor != nil:
-		return nil, "not supported yet: a task with an executor"
-	}
-	return need, unsupported(t)
+	return need, ""
 }
 
 func validateTaskHead(t *mesos.TaskInfo, f *framework, a *agentRecord) string {
@@ -59,17 +68,15 @@ func validateTaskResources(t *mesos.TaskInfo, role string) (Resources, string) {
 	if err != nil {
 		return nil, "Task uses invalid resources: " + err.Error()
 	}
-	for i := range t.Resources {
-		if t.Resources[i].GetAllocationInfo().GetRole() != t.Resources[0].GetAllocationInfo().GetRole() &&
-			t.Resources[i].AllocationInfo != nil && t.Resources[0].AllocationInfo != nil {
-			return nil, "Task uses invalid resources: The resources have multiple allocation roles"
-		}
+	if severalRoles(t.Resources) {
+		return nil, "Task uses invalid resources: The resources have multiple allocation roles"
 	}
 	return need, ""
 }
 
-// validateCommand checks the environment of a command.
-func validateCommand(c *mesos.CommandInfo) string {
+// validateCommand checks the environment of a command; whose says whether it is
+// a Task's or an Executor's.
+func validateCommand(whose string, c *mesos.CommandInfo) string {
 	if c == nil || c.Environment == nil {
 		return ""
 	}
@@ -77,12 +84,12 @@ func validateCommand(c *mesos.CommandInfo) string {
 		switch v.GetType() {
 		case mesos.Environment_Variable_VALUE:
 			if v.Value == nil {
-				return fmt.Sprintf("Task's `CommandInfo` is invalid: Environment variable '%s' of type 'VALUE' must have a value set", v.Name)
+				return fmt.Sprintf("%s's `CommandInfo` is invalid: Environment variable '%s' of type 'VALUE' must have a value set", whose, v.Name)
 			}
 		case mesos.Environment_Variable_SECRET:
 			return fmt.Sprintf("not supported yet: environment variable '%s' of type 'SECRET'", v.Name)
 		default:
-			return fmt.Sprintf("Task's `CommandInfo` is invalid: Environment variable '%s' is of an unknown type", v.Name)
+			return fmt.Sprintf("%s's `CommandInfo` is invalid: Environment variable '%s' is of an unknown type", whose, v.Name)
 		}
 	}
 	return ""
@@ -107,8 +114,6 @@ func validateLimits(t *mesos.TaskInfo, need Resources) string {
 // refused and not ignored.
 func unsupported(t *mesos.TaskInfo) string {
 	switch {
-	case len(t.Command.URIs) > 0:
-		return "not supported yet: command.uris"
 	case t.Container != nil:
 		return "not supported yet: container"
 	case t.HealthCheck != nil:

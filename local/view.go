@@ -130,33 +130,33 @@ type roleView struct {
 
 // frameworkView is a framework as /state shows it.
 type frameworkView struct {
-	ID               string        `json:"id"`
-	Name             string        `json:"name"`
-	UsedResources    resourcesView `json:"used_resources"`
-	OfferedResources resourcesView `json:"offered_resources"`
-	Capabilities     []string      `json:"capabilities"`
-	Hostname         string        `json:"hostname"`
-	WebUIURL         string        `json:"webui_url"`
-	Active           bool          `json:"active"`
-	Connected        bool          `json:"connected"`
-	Recovered        bool          `json:"recovered"`
-	User             string        `json:"user"`
-	FailoverTimeout  float64       `json:"failover_timeout"`
-	Checkpoint       bool          `json:"checkpoint"`
-	Registered       float64       `json:"registered_time"`
-	Reregistered     float64       `json:"reregistered_time,omitempty"`
-	Unregistered     float64       `json:"unregistered_time"`
-	Principal        string        `json:"principal,omitempty"`
-	Resources        resourcesView `json:"resources"`
-	Role             string        `json:"role,omitempty"`  // of one without MULTI_ROLE
-	Roles            []string      `json:"roles,omitempty"` // of one with it
-	Tasks            []*taskView   `json:"tasks"`
-	UnreachableTasks []*taskView   `json:"unreachable_tasks"`
-	CompletedTasks   []*taskView   `json:"completed_tasks"`
-	Offers           []offerView   `json:"offers"`
-	Executors        []struct{}    `json:"executors"`
-	Labels           []messageView `json:"labels,omitempty"`
-	OfferConstraints struct{}      `json:"offer_constraints"`
+	ID               string             `json:"id"`
+	Name             string             `json:"name"`
+	UsedResources    resourcesView      `json:"used_resources"`
+	OfferedResources resourcesView      `json:"offered_resources"`
+	Capabilities     []string           `json:"capabilities"`
+	Hostname         string             `json:"hostname"`
+	WebUIURL         string             `json:"webui_url"`
+	Active           bool               `json:"active"`
+	Connected        bool               `json:"connected"`
+	Recovered        bool               `json:"recovered"`
+	User             string             `json:"user"`
+	FailoverTimeout  float64            `json:"failover_timeout"`
+	Checkpoint       bool               `json:"checkpoint"`
+	Registered       float64            `json:"registered_time"`
+	Reregistered     float64            `json:"reregistered_time,omitempty"`
+	Unregistered     float64            `json:"unregistered_time"`
+	Principal        string             `json:"principal,omitempty"`
+	Resources        resourcesView      `json:"resources"`
+	Role             string             `json:"role,omitempty"`  // of one without MULTI_ROLE
+	Roles            []string           `json:"roles,omitempty"` // of one with it
+	Tasks            []*taskView        `json:"tasks"`
+	UnreachableTasks []*taskView        `json:"unreachable_tasks"`
+	CompletedTasks   []*taskView        `json:"completed_tasks"`
+	Offers           []offerView        `json:"offers"`
+	Executors        []executorInfoView `json:"executors"`
+	Labels           []messageView      `json:"labels,omitempty"`
+	OfferConstraints struct{}           `json:"offer_constraints"`
 }
 
 func (m *master) viewFramework(f *framework) *frameworkView {
@@ -165,7 +165,7 @@ func (m *master) viewFramework(f *framework) *frameworkView {
 		Active: f.stream != nil, Connected: f.stream != nil, User: f.info.User,
 		FailoverTimeout: f.info.GetFailoverTimeout(), Checkpoint: f.info.GetCheckpoint(), Registered: seconds(f.registered),
 		Principal: f.info.GetPrincipal(), Tasks: []*taskView{}, UnreachableTasks: []*taskView{},
-		CompletedTasks: append([]*taskView{}, f.completed...), Offers: []offerView{}, Executors: []struct{}{}, Labels: labelsView(f.info.Labels),
+		CompletedTasks: append([]*taskView{}, f.completed...), Offers: []offerView{}, Executors: []executorInfoView{}, Labels: labelsView(f.info.Labels),
 	}
 	if !f.reregistered.IsZero() {
 		v.Reregistered = seconds(f.reregistered)
@@ -184,6 +184,10 @@ func (m *master) viewFramework(f *framework) *frameworkView {
 		if t.held {
 			used = used.plus(t.resources)
 		}
+	}
+	for _, x := range m.executorsOf(f) {
+		v.Executors = append(v.Executors, viewExecutor(x))
+		used = used.plus(x.resources)
 	}
 	for _, o := range f.offers {
 		offered = offered.plus(o.resources)
