@@ -59,15 +59,20 @@ func (a *agent) locate(name string) (sandboxPath, error) {
 			return sandboxPath{}, errNotAttached
 		}
 	}
-	p := sandboxPath{root: runDir(a.workDir, a.id, part[1], part[3], part[5]), rest: "."}
+	rest := ""
 	if len(part) == 7 {
-		p.rest = path.Clean(part[6])
-		if part[6] == "" {
-			p.rest = "."
-		}
+		rest = part[6]
 	}
-	p.rest = strings.TrimPrefix(p.rest, "/")
-	if p.rest == ".." || strings.HasPrefix(p.rest, "../") {
+	return inSandbox(runDir(a.workDir, a.id, part[1], part[3], part[5]), rest)
+}
+
+// inSandbox is a path in a sandbox; "" is the sandbox itself.
+func inSandbox(root, name string) (sandboxPath, error) {
+	p := sandboxPath{root: root, rest: strings.TrimPrefix(path.Clean(name), "/")}
+	switch {
+	case p.rest == "":
+		p.rest = "."
+	case p.rest == ".." || strings.HasPrefix(p.rest, "../"):
 		return sandboxPath{}, errEscapes
 	}
 	return p, nil

@@ -40,7 +40,7 @@ func (m *master) handler() http.Handler {
 		}
 		return m.viewTasks(q), nil
 	})
-	mux.HandleFunc("/{$}", m.serveHome)
+	m.addPages(mux)
 	return mux
 }
 
@@ -99,17 +99,6 @@ func (m *master) serveRedirect(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Location", "//"+m.addr.String())
 	w.WriteHeader(http.StatusTemporaryRedirect)
-}
-
-// serveHome says what there is to read.
-func (m *master) serveHome(w http.ResponseWriter, r *http.Request) {
-	if !allow(w, r, http.MethodGet, http.MethodHead) {
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, "A Mesos master, embedded in cmdq.\n\n"+
-		"/state /state-summary /frameworks /tasks /slaves /roles /metrics/snapshot /version\n"+
-		"The pids in /slaves are the addresses of the agents; there: /state and /files/browse?path=\n")
 }
 
 func parseTaskQuery(r *http.Request) (taskQuery, error) {

@@ -24,6 +24,7 @@ type master struct {
 	log       *logrus.Entry
 	id        string // a uuid; the ids of all it names start with it
 	addr      netip.AddrPort
+	workDir   string // where the page finds the sandboxes
 	timing    timing
 	eager     bool
 	heartbeat map[*codec][]byte // the HEARTBEAT frame
@@ -84,7 +85,7 @@ type offer struct {
 
 func newMaster(addr netip.AddrPort, cfg *Config) *master {
 	m := &master{
-		box: newMailbox(), log: cfg.Log, id: uuid.NewString(), addr: addr, timing: cfg.timing, eager: cfg.Eager,
+		box: newMailbox(), log: cfg.Log, id: uuid.NewString(), addr: addr, workDir: cfg.WorkDir, timing: cfg.timing, eager: cfg.Eager,
 		started:    time.Now(),
 		frameworks: map[string]*framework{},
 		offers:     map[string]*offer{},

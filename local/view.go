@@ -75,7 +75,8 @@ type taskView struct {
 	Labels      []messageView `json:"labels,omitempty"`
 	Discovery   *messageView  `json:"discovery,omitempty"`
 
-	first float64 // when it was first heard of; orders /tasks
+	first  float64    // when it was first heard of; orders /tasks
+	detail taskDetail // for the web page
 }
 
 type statusView struct {
@@ -91,6 +92,7 @@ func viewTask(t *task) *taskView {
 		ID: t.id(), Name: t.info.Name, FrameworkID: t.framework.id, AgentID: t.info.AgentID.Value,
 		State: t.state.String(), Resources: resourcesView(t.resources), Role: t.role,
 		Statuses: make([]statusView, len(t.statuses)), User: t.info.GetCommand().GetUser(), Labels: labelsView(t.info.Labels),
+		detail: detailOf(t),
 	}
 	if t.info.Executor != nil {
 		v.ExecutorID = t.info.Executor.ExecutorID.Value
