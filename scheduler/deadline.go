@@ -64,13 +64,17 @@ func (s *state) onDeadline(t *task.Task, a *task.Attempt) {
 		if !a.MayStillRun.Add(s.cfg.UnreachableTimeout).After(s.now) {
 			s.giveUp(t, a)
 		}
-	case t.State == task.Starting:
-		at := a.Launched.Add(startOverdue)
-		if !at.After(s.now) {
-			s.taskNote(logrus.InfoLevel, t, a, "no word of its start for %s: asking the master", s.now.Sub(a.Launched).Round(time.Second))
-			s.askAbout(t, a)
-			at = s.now.Add(startOverdue)
-		}
-		s.lookAgain(t, a, at)
+	case t.State == task.Starting && !a.Look.After(s.now):
+		s.taskNote(logrus.InfoLevel, t, a, "no word of its start for %s: asking the master", s.now.Sub(a.Launched).Round(time.Second))
+		s.askAbout(t, a)
+		s.watchStart(t, a)
 	}
+}
+
+// watchStart plans the next look at a launch that should have started by then.
+// There is one such look at a time: each asks the master, and an answer that
+// planned another one would double them every time.
+func (s *state) watchStart(t *task.Task, a *task.Attempt) {
+	a.Look = s.now.Add(startOverdue)
+	s.lookAgain(t, a, a.Look)
 }

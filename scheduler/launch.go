@@ -21,7 +21,7 @@ func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	t.History = append(t.History, task.Attempt{Number: t.Launches, Agent: a.id, Host: a.host, Launched: s.now})
 	a.used = a.used.Add(t.Spec.Resources)
 	at := t.Current()
-	s.lookAgain(t, at, s.now.Add(startOverdue))
+	s.watchStart(t, at)
 	s.record(Launched, t)
 	s.taskNote(logrus.InfoLevel, t, at, "starting")
 	return s.taskInfo(t, at, p.take(t.Spec.Resources))

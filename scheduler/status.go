@@ -19,7 +19,7 @@ func (s *state) onUpdate(st *mesos.TaskStatus) {
 	}
 	u := digest(st, s.now)
 	delete(s.reconcile.waiting, st.TaskID.Value)
-	if !u.alive() {
+	if u.terminal() {
 		delete(s.unwanted, st.TaskID.Value)
 	}
 	t := s.queue.Get(u.id)
@@ -106,6 +106,9 @@ func (s *state) onStaleUpdate(t *task.Task, a *task.Attempt, u *update, launch s
 func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
 	unseen := !a.Seen
 	a.Seen = true
+	if !a.Settle.IsZero() && (u.unsure() || u.vanished()) {
+		return // it is known to have ended, and what is known of the end stands
+	}
 	a.State, a.Reason, a.Message = u.state.String(), u.reasonName(), u.message
 	switch {
 	case t.Stop == task.Cancelled && u.terminal() && u.state != mesos.TASK_FINISHED:
@@ -156,8 +159,8 @@ func (s *state) onAlive(t *task.Task, a *task.Attempt, u *update) {
 	if changed {
 		s.record(Changed, t)
 	}
-	if t.State == task.Starting {
-		s.lookAgain(t, a, s.now.Add(startOverdue))
+	if t.State == task.Starting && !a.Look.After(s.now) {
+		s.watchStart(t, a) // no look is to come: the last one found that it may still run
 	}
 	if t.Stop != task.NotStopped && u.state != mesos.TASK_KILLING {
 		s.kill(t, a)

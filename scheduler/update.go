@@ -81,6 +81,15 @@ func (u *update) unsure() bool {
 	return false
 }
 
+// vanished: the launch is gone, and nobody knows how it ended.
+func (u *update) vanished() bool {
+	switch u.state {
+	case mesos.TASK_GONE, mesos.TASK_GONE_BY_OPERATOR, mesos.TASK_LOST, mesos.TASK_DROPPED:
+		return !u.unsure()
+	}
+	return false
+}
+
 func (u *update) terminal() bool { return !u.alive() && !u.unsure() }
 
 func (u *update) reasonName() string {

@@ -27,6 +27,10 @@ type Attempt struct {
 	// lives: since when.
 	MayStillRun time.Time
 
+	// Look is when to ask about it if it has not started by then: of all the
+	// looks that were planned, the one that counts.
+	Look time.Time
+
 	// KilledAt is when a KILL was last sent for it; zero: never.
 	KilledAt time.Time
 
