@@ -40,6 +40,8 @@ type (
 	}
 	// Errored is the master's last word on a stream: error.
 	Errored struct{ Message string }
+	// Heartbeat says that the master holds us for subscribed.
+	Heartbeat struct{}
 
 	// Answered says how a call went; Err nil is well.
 	Answered struct {
@@ -65,6 +67,7 @@ func (Message) event()      {}
 func (AgentLost) event()    {}
 func (ExecutorLost) event() {}
 func (Errored) event()      {}
+func (Heartbeat) event()    {}
 func (Answered) event()     {}
 func (Load) event()         {}
 func (Cancel) event()       {}
@@ -108,6 +111,8 @@ func fromWire(in mesosapi.Incoming) Event {
 		return ExecutorLost{f.GetAgentID().GetValue(), f.GetExecutorID().GetValue(), f.GetStatus()}
 	case sched.Event_ERROR:
 		return Errored{e.GetError().GetMessage()}
+	case sched.Event_HEARTBEAT:
+		return Heartbeat{}
 	}
-	return nil // HEARTBEAT, and what we never ask for: inverse offers, operations
+	return nil // what we never ask for: inverse offers, operations
 }

@@ -33,7 +33,7 @@ func TestFromWire(t *testing.T) {
 		{"executorLost", event(sched.Event{Type: sched.Event_FAILURE, Failure: &sched.Event_Failure{AgentID: &agent, ExecutorID: &executor, Status: &status}}), "scheduler.ExecutorLost{a e 9}"},
 		{"error", event(sched.Event{Type: sched.Event_ERROR, Error: &sched.Event_Error{Message: "m"}}), "scheduler.Errored{m}"},
 		{"the answer to a call", mesosapi.Incoming{Call: &sched.Call{Type: sched.Call_REVIVE}, Err: cause}, "scheduler.Answered"},
-		{"heartbeat", event(sched.Event{Type: sched.Event_HEARTBEAT}), "nothing"},
+		{"heartbeat", event(sched.Event{Type: sched.Event_HEARTBEAT}), "scheduler.Heartbeat"},
 		{"inverse offers", event(sched.Event{Type: sched.Event_INVERSE_OFFERS}), "nothing"},
 		{"an update without content", event(sched.Event{Type: sched.Event_UPDATE}), "nothing"},
 		{"a message without content", event(sched.Event{Type: sched.Event_MESSAGE}), "nothing"},
@@ -82,5 +82,14 @@ func TestClean(t *testing.T) {
 	}
 	if got := clean(strings.Repeat("x", 1<<20)); len(got) > 2000 {
 		t.Errorf("%d bytes", len(got))
+	}
+}
+
+// TestWordsOfAnError: so do those that end the run.
+func TestWordsOfAnError(t *testing.T) {
+	e := newEnv(t)
+	eff := e.s.step(e.now, Errored{"no\n\x1b[31m" + strings.Repeat("x", 1<<20)})
+	if eff.Over == nil || len(eff.Over.Message) > 2000 || strings.ContainsAny(eff.Over.Message, "\n\x1b") {
+		t.Errorf("%.100q", eff.Over.Message)
 	}
 }

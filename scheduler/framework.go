@@ -35,11 +35,12 @@ func (s *state) frameworkInfo() *mesos.FrameworkInfo {
 // a new framework; anything else ends the run with the master's words.
 func (s *state) onErrored(ev Errored) {
 	removed := strings.Contains(ev.Message, "Framework has been removed")
-	if removed && s.link.ever && s.now.Sub(s.link.seen) > s.cfg.FailoverTimeout && s.cfg.NewID != nil {
+	l := &s.link
+	if removed && l.ever && l.phase != up && s.now.Sub(l.seen) > s.cfg.FailoverTimeout && s.cfg.NewID != nil {
 		s.newFramework()
 		return
 	}
-	text := ev.Message
+	text := clean(ev.Message)
 	if removed {
 		text += ": somebody tore this framework down"
 	}
@@ -64,7 +65,7 @@ func (s *state) newFramework() {
 		}
 	}
 	clear(s.unwanted)
-	s.link.phase, s.link.next = down, s.now
+	s.link.phase, s.link.next, s.link.seen = down, s.now, s.now
 }
 
 // onMessage: frameworkMessage. No executor of ours sends any yet.

@@ -28,7 +28,7 @@ type link struct {
 	failures   int       // tries since the last SUBSCRIBED that went wrong
 	last       error     // of the last try that went wrong
 	ever       bool      // we were subscribed at least once
-	seen       time.Time // when we last knew to be subscribed
+	seen       time.Time // when the master last showed that we are subscribed
 	suppressed bool      // what the master was last told
 }
 
@@ -95,6 +95,14 @@ func (s *state) onSubscribed(ev Subscribed) {
 	s.killAgain()
 }
 
+// onHeartbeat: the master knows us, as it does not where a stream is merely not
+// known to be broken.
+func (s *state) onHeartbeat() {
+	if s.link.phase == up {
+		s.link.seen = s.now
+	}
+}
+
 // onDown: disconnected. Offers died with the stream; tasks run on.
 func (s *state) onDown(err error) {
 	l := &s.link
@@ -109,9 +117,6 @@ func (s *state) onDown(err error) {
 	if errors.As(err, &refused) {
 		s.eff.Over = &Over{Why: Refused, Message: err.Error()}
 		return
-	}
-	if l.phase == up {
-		l.seen = s.now
 	}
 	l.phase, l.last = down, err
 	l.failures++

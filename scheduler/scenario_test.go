@@ -145,6 +145,8 @@ func (e *env) play(line string) {
 		e.step(ExecutorLost{Agent: "a1", Executor: rest, Status: 35072})
 	case "error":
 		e.step(Errored{rest})
+	case "heartbeat":
+		e.step(Heartbeat{})
 	case "answered":
 		e.step(e.answered(rest))
 	case "cancel":

@@ -76,6 +76,8 @@ func (s *state) step(now time.Time, ev Event) Effects {
 		s.onExecutorLost(ev)
 	case Errored:
 		s.onErrored(ev)
+	case Heartbeat:
+		s.onHeartbeat()
 	case Answered:
 		s.onAnswered(ev)
 	case Load:
