@@ -35,6 +35,7 @@ type agent struct {
 	line      *line
 	network   []mesos.NetworkInfo // of every command; never changed
 	ready     chan struct{}       // closed once the agent has an id
+	plug      *plug               // its port; nil in tests without one
 
 	ctx     context.Context // done when the agent stops
 	stop    context.CancelFunc
@@ -43,6 +44,9 @@ type agent struct {
 	now        time.Time
 	started    time.Time
 	id         string
+	known      bool // it has been registered once
+	standing   registration
+	fault      agentFault
 	user       string // who we are; commands of others are refused
 	frameworks map[string]*agentFramework
 	completed  []*agentFramework // oldest first
@@ -93,8 +97,9 @@ func newAgent(addr netip.AddrPort, workDir string, resources Resources, cfg *Con
 // run is the agent's goroutine; it ends when the mailbox is closed, after the
 // goroutines that wait for its processes.
 func (a *agent) run() {
-	a.line.up(registerAgent{addr: a.addr, resources: a.resources})
+	a.register(0)
 	a.box.run(func(now time.Time) { a.now = now }, func() {}, nil, nil)
+	a.standing.stop()
 	for _, f := range a.frameworks {
 		for _, c := range f.commands {
 			c.stopTimers()
@@ -111,9 +116,13 @@ func (a *agent) run() {
 func (a *agent) onMessage(msg toAgent) {
 	switch msg := msg.(type) {
 	case registered:
-		a.id = msg.id
-		a.log = a.log.WithField("agent", a.id)
-		close(a.ready)
+		a.onRegistered(msg)
+	case reregistered:
+		a.onReregistered(msg)
+	case ping:
+		a.onPing(msg)
+	case shutdownAgent:
+		a.onShutdownAgent(msg)
 	case runTask:
 		a.onRun(msg)
 	case runOnExecutor:
@@ -235,6 +244,7 @@ func (a *agent) removeIdle(f *agentFramework) {
 	if len(a.completed) > keptAgentFrameworks {
 		a.completed = a.completed[1:]
 	}
+	a.unplugIfLeft()
 }
 
 // formatDuration writes a duration as Mesos does: 5secs, 250ms.

@@ -64,6 +64,9 @@ func (m *master) allocate(agents []*agentRecord) {
 	offers := map[*framework][]*offer{}
 	for _, i := range m.random.Perm(len(agents)) {
 		a := agents[i]
+		if !a.connected {
+			continue
+		}
 		free := a.free()
 		if free.scalar("cpus") < minOfferedCPUs && free.scalar("mem") < minOfferedMem {
 			continue

@@ -156,5 +156,9 @@ func (m *master) kill(f *framework, k *scheduler.Call_Kill) {
 	if grace := k.GetKillPolicy().GetGracePeriod(); grace != nil {
 		msg.grace, msg.hasGrace = nanoseconds(grace), true
 	}
+	if !t.agent.connected {
+		t.agent.kills[t.key()] = msg // it hears of it when it comes back
+		return
+	}
 	t.agent.line.down(msg)
 }

@@ -52,6 +52,7 @@ type command struct {
 
 	killed   bool // somebody asked for its end
 	timedOut bool // it ran longer than max_completion_time
+	orphaned bool // what would be its executor in Mesos was killed
 	grace    time.Duration
 	deadline time.Time   // of the grace
 	kills    *time.Timer // SIGKILL at the end of the grace
@@ -183,6 +184,9 @@ func (a *agent) onLimit(c *command) {
 
 // onExit tells how the command ended, once everything it left is gone.
 func (a *agent) onExit(c *command, x processExit) {
+	if c.ended {
+		return
+	}
 	if c.framework.leaving {
 		a.vanish(c)
 		return
@@ -190,7 +194,7 @@ func (a *agent) onExit(c *command, x processExit) {
 	reason := mesos.REASON_MAX_COMPLETION_TIME_REACHED
 	text := "Command " + describe(x.Status)
 	switch {
-	case x.Err != nil && (!x.Status.Exited() || x.Status.ExitStatus() != 1):
+	case c.orphaned, x.Err != nil && (!x.Status.Exited() || x.Status.ExitStatus() != 1):
 		lost := mesos.REASON_EXECUTOR_TERMINATED
 		a.log.WithField("task", c.id()).WithError(x.Err).Warn("a command was lost")
 		a.finish(c, c.status(mesos.TASK_FAILED, mesos.SOURCE_AGENT, &lost, "Executor terminated"))

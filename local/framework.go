@@ -21,6 +21,9 @@ type framework struct {
 	filters   filters
 	completed []*taskView // oldest first
 
+	unreachable []*task // oldest first
+	recovered   bool    // known by its tasks alone; it has not subscribed to this master
+
 	launched     int // tasks ever; orders them
 	registered   time.Time
 	reregistered time.Time   // zero: never

@@ -15,7 +15,7 @@ const maxBody = 16 << 20
 
 // handler routes the master's paths. Each of them is also there below /master,
 // as in Mesos.
-func (m *master) handler() http.Handler {
+func (m *master) handler() *routes {
 	mux := newRoutes()
 	both := func(path string, h http.HandlerFunc) {
 		mux.HandleFunc(path, h)

@@ -2,24 +2,67 @@ package local
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// line is what the master and one agent hear each other through. All they
-// know of each other comes over it, in order, so that cutting or delaying it
-// is all it takes to lose an agent.
+// line is one connection of an agent to the master. All they know of each
+// other comes over it, in order, so that cutting it, or holding one of the two
+// mailboxes, is all it takes to lose an agent. An agent that connects again
+// has a new line.
 type line struct {
 	master *master
 	agent  *agent
+	life   int64       // the master's when the line was made: a later one hears nothing of it
+	cut    atomic.Bool // nothing more goes in, and nothing more comes out at the agent
+
+	record *agentRecord // who is at the other end for the master; its own
 }
 
+func newLine(m *master, a *agent) *line { return &line{master: m, agent: a, life: m.life.Load()} }
+
 // up tells the master something.
-func (l *line) up(m toMaster) { l.master.box.post(func() { l.master.onMessage(l, m) }) }
+func (l *line) up(m toMaster) {
+	if !l.cut.Load() {
+		l.inMaster(func() { l.master.onMessage(l, m) })
+	}
+}
+
+// inMaster runs something in the master, unless it has been restarted since.
+func (l *line) inMaster(f func()) {
+	l.master.box.post(func() {
+		if l.life == l.master.life.Load() {
+			f()
+		}
+	})
+}
 
 // down tells the agent something.
-func (l *line) down(m toAgent) { l.agent.box.post(func() { l.agent.onMessage(m) }) }
+func (l *line) down(m toAgent) {
+	if l.cut.Load() {
+		return
+	}
+	l.agent.box.post(func() {
+		if !l.cut.Load() {
+			l.agent.onMessage(m)
+		}
+	})
+}
+
+// breakUp is the end of the agent's process: what it has sent still arrives,
+// then the master sees that the connection is broken.
+func (l *line) breakUp() {
+	l.cut.Store(true)
+	l.inMaster(func() { l.master.onBroken(l) })
+}
+
+// breakDown is the end of the master's process.
+func (l *line) breakDown() {
+	l.cut.Store(true)
+	l.agent.box.post(func() { l.agent.onBroken(l) })
+}
 
 // toMaster is what an agent tells the master.
 type toMaster interface{ toMaster() }
@@ -30,6 +73,39 @@ type registerAgent struct {
 	resources Resources
 }
 
+// reregisterAgent says that an agent with an id is there, and what it has.
+type reregisterAgent struct {
+	id         string
+	addr       netip.AddrPort
+	resources  Resources
+	frameworks []frameworkBrief
+	tasks      []heldTask
+	executors  []heldExecutor
+}
+
+// heldTask is a task that an agent has, in whatever state.
+type heldTask struct {
+	framework string
+	info      *mesos.TaskInfo // never changed
+	role      string
+	latest    mesos.TaskState
+	forwarded *mesos.TaskStatus   // the update sent last; nil: none
+	told      []*mesos.TaskStatus // all of them up to that one
+}
+
+// heldExecutor is an executor that an agent has.
+type heldExecutor struct {
+	framework string
+	info      *mesos.ExecutorInfo // never changed
+	role      string
+}
+
+// unregisterAgent says that the agent goes for good.
+type unregisterAgent struct{}
+
+// pong answers ping.
+type pong struct{}
+
 // statusUpdate brings the oldest update of a task that is not acknowledged,
 // and the state the task is in by now.
 type statusUpdate struct {
@@ -38,14 +114,44 @@ type statusUpdate struct {
 	latest    mesos.TaskState
 }
 
-func (registerAgent) toMaster() {}
-func (statusUpdate) toMaster()  {}
+func (registerAgent) toMaster()   {}
+func (reregisterAgent) toMaster() {}
+func (unregisterAgent) toMaster() {}
+func (pong) toMaster()            {}
+func (statusUpdate) toMaster()    {}
 
 // toAgent is what the master tells an agent.
 type toAgent interface{ toAgent() }
 
-// registered answers registerAgent.
-type registered struct{ id string }
+// registered answers registerAgent. An agent that hears no ping for as long as
+// silence has lost its master.
+type registered struct {
+	id      string
+	silence time.Duration
+}
+
+// reregistered answers reregisterAgent. The master asks after tasks that the
+// agent did not mention.
+type reregistered struct {
+	silence time.Duration
+	unknown []missingTask
+}
+
+// missingTask is one that the master has and the agent did not mention.
+type missingTask struct {
+	framework frameworkBrief
+	info      *mesos.TaskInfo // never changed
+}
+
+// ping asks whether the agent is there. It registers again when it hears that
+// the master does not think it connected.
+type ping struct {
+	connected bool
+	sent      time.Time
+}
+
+// shutdownAgent ends an agent that is not wanted any more.
+type shutdownAgent struct{ why string }
 
 // runTask starts a task.
 type runTask struct {
@@ -71,6 +177,9 @@ type ackUpdate struct {
 type shutdownFramework struct{ framework string }
 
 func (registered) toAgent()        {}
+func (reregistered) toAgent()      {}
+func (ping) toAgent()              {}
+func (shutdownAgent) toAgent()     {}
 func (runTask) toAgent()           {}
 func (killTask) toAgent()          {}
 func (ackUpdate) toAgent()         {}
@@ -78,7 +187,7 @@ func (shutdownFramework) toAgent() {}
 
 // frameworkBrief is what an agent needs to know of a framework.
 type frameworkBrief struct {
-	info                                *mesos.FrameworkInfo // never changed
+	info                                *mesos.FrameworkInfo // never changed; for executors
 	id, name, user, hostname, principal string
 	roles                               []string
 	checkpoint                          bool

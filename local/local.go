@@ -75,6 +75,19 @@ type Config struct {
 	// unpack to, in bytes; default 4 GB.
 	MaxUnpacked int64
 
+	// AgentPingTimeout is from one ping of an agent to the next; default 15 s.
+	// MaxAgentPingTimeouts of them in a row without an answer, default 5, make
+	// the agent unreachable.
+	AgentPingTimeout     time.Duration
+	MaxAgentPingTimeouts int
+
+	// AgentReregisterTimeout is what an agent has to come back after its
+	// connection broke, or after the master was restarted; default 10 min.
+	AgentReregisterTimeout time.Duration
+
+	// Chaos serves /chaos on the master's port: faults on purpose.
+	Chaos bool
+
 	// Log gets one line a change; nil: none.
 	Log *logrus.Entry
 
@@ -97,6 +110,7 @@ type Cluster struct {
 	master   *master
 	agents   []*agent
 	launcher launcher
+	lock     *workLock
 	servers  []*http.Server
 	actors   sync.WaitGroup
 	serving  sync.WaitGroup
@@ -108,7 +122,8 @@ type Cluster struct {
 }
 
 // Start starts a cluster. When it returns, the master listens and all agents
-// are registered. On an error nothing is left running.
+// are registered. On an error nothing is left running. It is a *LockedError if
+// another cluster has the work directory.
 func Start(cfg Config) (*Cluster, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -141,6 +156,9 @@ func (cfg *Config) complete() error {
 	if cfg.AllocationInterval < 0 {
 		return fmt.Errorf("start a cluster: the allocation interval %s is negative", cfg.AllocationInterval)
 	}
+	if err := cfg.checkTimeouts(); err != nil {
+		return fmt.Errorf("start a cluster: %w", err)
+	}
 	if cfg.WorkDir == "" {
 		return errors.New("start a cluster: no work directory")
 	}
@@ -158,6 +176,14 @@ func (cfg *Config) complete() error {
 	setDefault(&cfg.ExecutorRegistrationTimeout, time.Minute)
 	setDefault(&cfg.ExecutorShutdownGrace, 5*time.Second)
 	cfg.timing.registration, cfg.timing.shutdownGrace = cfg.ExecutorRegistrationTimeout, cfg.ExecutorShutdownGrace
+	setDefault(&cfg.timing.reregistration, 2*time.Second)
+	setDefault(&cfg.timing.backoff, time.Second)
+	setDefault(&cfg.AgentPingTimeout, 15*time.Second)
+	setDefault(&cfg.AgentReregisterTimeout, 10*time.Minute)
+	if cfg.MaxAgentPingTimeouts == 0 {
+		cfg.MaxAgentPingTimeouts = 5
+	}
+	cfg.timing.ping, cfg.timing.maxPings, cfg.timing.reregister = cfg.AgentPingTimeout, cfg.MaxAgentPingTimeouts, cfg.AgentReregisterTimeout
 	if err := cfg.makeWorkDir(); err != nil {
 		return err
 	}
@@ -179,6 +205,21 @@ func (cfg *Config) checkIP() error {
 		return errors.New("whoever reaches it runs commands: remote access needs credentials")
 	case !ip.Unmap().IsLoopback() && !cfg.AllowRemote:
 		return fmt.Errorf("%s is not a loopback address and remote access is not allowed", ip)
+	}
+	return nil
+}
+
+// checkTimeouts refuses what is less than no time.
+func (cfg *Config) checkTimeouts() error {
+	for _, d := range []time.Duration{
+		cfg.AgentPingTimeout, cfg.AgentReregisterTimeout, cfg.ExecutorRegistrationTimeout, cfg.ExecutorShutdownGrace,
+	} {
+		if d < 0 {
+			return fmt.Errorf("the timeout %s is negative", d)
+		}
+	}
+	if cfg.MaxAgentPingTimeouts < 0 {
+		return fmt.Errorf("%d ping timeouts; at least 1 is possible", cfg.MaxAgentPingTimeouts)
 	}
 	return nil
 }
@@ -216,6 +257,11 @@ func (cfg *Config) resources(i int) (Resources, error) {
 }
 
 func (c *Cluster) start() error {
+	lock, err := lockWorkDir(c.cfg.WorkDir)
+	if err != nil {
+		return err
+	}
+	c.lock = lock
 	c.launcher = c.cfg.launcher
 	if c.launcher == nil {
 		g, err := startGuardian(c.cfg.WorkDir, c.cfg.Log)
@@ -229,6 +275,7 @@ func (c *Cluster) start() error {
 		return err
 	}
 	c.master = newMaster(addr, &c.cfg)
+	c.master.plug = newPlug(l)
 	c.actors.Go(c.master.run)
 	for i := range c.cfg.Agents {
 		if err := c.startAgent(i); err != nil {
@@ -239,7 +286,11 @@ func (c *Cluster) start() error {
 	for _, a := range c.agents {
 		<-a.ready
 	}
-	c.serve(l, addr, sideMaster, c.master.handler())
+	routes := c.master.handler()
+	if c.cfg.Chaos {
+		c.addChaos(routes)
+	}
+	c.serve(c.master.plug, addr, sideMaster, routes)
 	return nil
 }
 
@@ -253,10 +304,10 @@ func (c *Cluster) startAgent(i int) error {
 		return err
 	}
 	a := newAgent(addr, c.cfg.WorkDir, resources, &c.cfg, c.launcher)
-	a.line = &line{master: c.master, agent: a}
+	a.line, a.plug = newLine(c.master, a), newPlug(l)
 	c.agents = append(c.agents, a)
 	c.actors.Go(a.run)
-	c.serve(l, addr, sideAgent, a.handler())
+	c.serve(a.plug, addr, sideAgent, a.handler())
 	return nil
 }
 
@@ -272,7 +323,7 @@ func listenOn(ip string, port int) (net.Listener, netip.AddrPort, error) {
 // serve answers HTTP on a listener. There are no timeouts on purpose: Mesos'
 // own scheduler library opens a connection, leaves it idle until it needs it,
 // and takes its loss for the loss of the master.
-func (c *Cluster) serve(l net.Listener, at netip.AddrPort, side string, inner http.Handler) {
+func (c *Cluster) serve(l *plug, at netip.AddrPort, side string, inner http.Handler) {
 	guarded := newDoor(at, side, c.cfg.access, cookieName(c.master.addr.Port()), inner)
 	guarded.home = at == c.master.addr
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -283,7 +334,7 @@ func (c *Cluster) serve(l net.Listener, at netip.AddrPort, side string, inner ht
 		defer c.requests.running.Done()
 		guarded.ServeHTTP(w, r)
 	})
-	s := &http.Server{Handler: counted, MaxHeaderBytes: 64 << 10, ErrorLog: stdlog.New(httpLog{c.cfg.Log}, "", 0)}
+	s := &http.Server{Handler: l.guard(counted), ConnContext: withConn, MaxHeaderBytes: 64 << 10, ErrorLog: stdlog.New(httpLog{c.cfg.Log}, "", 0)}
 	c.servers = append(c.servers, s)
 	c.serving.Go(func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -383,6 +434,9 @@ func (c *Cluster) shutdown() error {
 	}
 	c.actors.Wait()
 	c.requests.running.Wait()
+	if c.lock != nil {
+		errs = append(errs, c.lock.unlock())
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop the cluster: %w", err)
 	}

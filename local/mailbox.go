@@ -16,6 +16,8 @@ import (
 type mailbox struct {
 	mu     sync.Mutex
 	queue  []func()
+	urgent []func() // goes before the queue, also while that is held
+	held   bool     // the queue waits
 	closed bool
 
 	wake chan struct{} // holds one token while the queue may not be empty
@@ -47,11 +49,39 @@ func (b *mailbox) ring() {
 	}
 }
 
+// interrupt is as post, but f runs before all that was posted, also while the
+// mailbox is held.
+func (b *mailbox) interrupt(f func()) bool {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return false
+	}
+	b.urgent = append(b.urgent, f)
+	b.mu.Unlock()
+	b.ring()
+	return true
+}
+
+// hold makes everything wait that is posted, until it is called with false.
+// It takes effect at once when the actor itself calls it by interrupt.
+func (b *mailbox) hold(held bool) {
+	b.mu.Lock()
+	b.held = held
+	b.mu.Unlock()
+	b.ring()
+}
+
 // call runs f in the actor and waits until it has run; false if the actor has
 // ended and f may not have run.
-func (b *mailbox) call(f func()) bool {
+func (b *mailbox) call(f func()) bool { return b.await(b.post, f) }
+
+// override is as call, by interrupt.
+func (b *mailbox) override(f func()) bool { return b.await(b.interrupt, f) }
+
+func (b *mailbox) await(post func(func()) bool, f func()) bool {
 	ran := make(chan struct{})
-	if !b.post(func() { f(); close(ran) }) {
+	if !post(func() { f(); close(ran) }) {
 		return false
 	}
 	select {
@@ -66,15 +96,23 @@ func (b *mailbox) call(f func()) bool {
 func (b *mailbox) close() {
 	b.mu.Lock()
 	b.closed = true
-	b.queue = nil
+	b.queue, b.urgent = nil, nil
 	b.mu.Unlock()
 	b.ring()
 }
 
-// take empties the queue into spare.
+// take empties the queue into spare, or what goes before it.
 func (b *mailbox) take(spare []func()) (batch []func(), closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	switch {
+	case len(b.urgent) > 0:
+		batch, b.urgent = b.urgent, nil
+		b.ring() // for the queue
+		return batch, b.closed
+	case b.held:
+		return spare[:0], b.closed
+	}
 	batch, b.queue = b.queue, spare[:0]
 	return batch, b.closed
 }

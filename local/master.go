@@ -3,7 +3,7 @@ package local
 import (
 	"math/rand/v2"
 	"net/netip"
-	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,15 +22,21 @@ const (
 type master struct {
 	box       *mailbox
 	log       *logrus.Entry
-	id        string // a uuid; the ids of all it names start with it
 	addr      netip.AddrPort
 	workDir   string // where the page finds the sandboxes
 	timing    timing
 	eager     bool
 	heartbeat map[*codec][]byte // the HEARTBEAT frame
+	plug      *plug             // its port; nil in tests without one
 
+	life atomic.Int64 // how often it was restarted
+
+	id      string    // a uuid; the ids of all it names start with it
 	now     time.Time // of what is being handled
 	started time.Time
+
+	registry registry
+	recovery *time.Timer // ends the wait for agents after a restart
 
 	frameworks map[string]*framework
 	completed  []*frameworkView // oldest first
@@ -53,19 +59,34 @@ type timing struct {
 
 	registration  time.Duration // for an executor to subscribe
 	shutdownGrace time.Duration // for an executor to end
+
+	reregistration time.Duration // for an executor to come back to its agent
+	reregister     time.Duration // for an agent to come back to the master
+	backoff        time.Duration // until an agent first tries to; doubles
+	ping           time.Duration // between two pings of an agent
+	maxPings       int           // without an answer make it unreachable
 }
 
 // agentRecord is an agent as the master knows it.
 type agentRecord struct {
-	id         string
-	addr       netip.AddrPort
-	line       *line
-	registered time.Time
-	total      Resources
-	used       Resources // by tasks that have not ended, and by executors
-	offered    Resources // in outstanding offers
-	tasks      map[taskKey]*task
-	executors  map[executorKey]*executorRecord
+	id           string
+	addr         netip.AddrPort
+	line         *line
+	registered   time.Time
+	reregistered time.Time // zero: never
+	total        Resources
+	used         Resources // by tasks that have not ended, and by executors
+	offered      Resources // in outstanding offers
+	tasks        map[taskKey]*task
+	executors    map[executorKey]*executorRecord
+
+	connected bool                 // else it gets no offers
+	retired   bool                 // it is not registered any more
+	deadline  *time.Timer          // for one that is not connected
+	kills     map[taskKey]killTask // that it has not heard
+	pinger    *time.Timer
+	pinged    bool // and has not answered yet
+	timeouts  int  // pings without an answer, one after the other
 }
 
 // taskKey names a task among those of all frameworks.
@@ -85,17 +106,24 @@ type offer struct {
 
 func newMaster(addr netip.AddrPort, cfg *Config) *master {
 	m := &master{
-		box: newMailbox(), log: cfg.Log, id: uuid.NewString(), addr: addr, workDir: cfg.WorkDir, timing: cfg.timing, eager: cfg.Eager,
-		started:    time.Now(),
-		frameworks: map[string]*framework{},
-		offers:     map[string]*offer{},
-		random:     rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
-		heartbeat:  map[*codec][]byte{},
+		box: newMailbox(), log: cfg.Log, addr: addr, workDir: cfg.WorkDir, timing: cfg.timing, eager: cfg.Eager,
+		registry:  newRegistry(),
+		random:    rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		heartbeat: map[*codec][]byte{},
 	}
+	m.begin()
 	for _, c := range []*codec{codecJSON, codecProtobuf} {
 		m.heartbeat[c] = mustFrame(c, heartbeatEvent())
 	}
 	return m
+}
+
+// begin makes a master that knows nothing but its registry.
+func (m *master) begin() {
+	m.id, m.started = uuid.NewString(), time.Now()
+	m.frameworks, m.completed, m.agents, m.offers = map[string]*framework{}, nil, nil, map[string]*offer{}
+	m.frameworkCount, m.agentCount, m.offerCount = 0, 0, 0
+	m.wanted, m.counts = wanted{}, counts{}
 }
 
 // run is the master's goroutine; it ends when the mailbox is closed.
@@ -106,6 +134,10 @@ func (m *master) run() {
 	for _, f := range m.frameworks {
 		f.stopTimer()
 	}
+	for _, a := range m.agents {
+		a.retire()
+	}
+	stopTimer(m.recovery)
 }
 
 // onMessage handles what an agent says.
@@ -113,6 +145,22 @@ func (m *master) onMessage(l *line, msg toMaster) {
 	switch msg := msg.(type) {
 	case registerAgent:
 		m.onRegister(l, msg)
+	case reregisterAgent:
+		m.onReregister(l, msg)
+	default:
+		if l.record != nil { // else the agent is none of ours, and will register
+			m.onAgent(l.record, msg)
+		}
+	}
+}
+
+// onAgent handles what a registered agent says.
+func (m *master) onAgent(a *agentRecord, msg toMaster) {
+	switch msg := msg.(type) {
+	case unregisterAgent:
+		m.removeAgent(a, "the agent unregistered")
+	case pong:
+		a.onPong()
 	case statusUpdate:
 		m.onUpdate(msg)
 	case executorExited:
@@ -120,18 +168,6 @@ func (m *master) onMessage(l *line, msg toMaster) {
 	case executorMessage:
 		m.onExecutorMessage(msg)
 	}
-}
-
-func (m *master) onRegister(l *line, msg registerAgent) {
-	a := &agentRecord{
-		id: m.id + "-S" + strconv.Itoa(m.agentCount), addr: msg.addr, line: l,
-		registered: m.now, total: msg.resources, tasks: map[taskKey]*task{}, executors: map[executorKey]*executorRecord{},
-	}
-	m.agentCount++
-	m.agents = append(m.agents, a)
-	m.log.WithFields(logrus.Fields{"agent": a.id, "resources": a.total.String()}).Info("agent registered")
-	l.down(registered{id: a.id})
-	m.wanted.add(a)
 }
 
 func (m *master) agent(id string) *agentRecord {

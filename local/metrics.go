@@ -39,12 +39,19 @@ func (m *master) viewMetrics() map[string]float64 {
 		for _, t := range f.tasks {
 			live[t.state]++
 		}
+		for _, t := range f.unreachable {
+			if t.state == mesos.TASK_UNREACHABLE {
+				live[t.state]++
+			}
+		}
 	}
 	v := map[string]float64{
 		"master/elected": 1, "master/uptime_secs": m.now.Sub(m.started).Seconds(),
-		"master/slaves_active": float64(len(m.agents)), "master/slaves_connected": float64(len(m.agents)),
-		"master/slaves_inactive": 0, "master/slaves_disconnected": 0, "master/slaves_unreachable": 0,
-		"master/frameworks_active": float64(connected), "master/frameworks_connected": float64(connected),
+		"master/slaves_active": float64(m.connectedAgents()), "master/slaves_connected": float64(m.connectedAgents()),
+		"master/slaves_inactive":     float64(len(m.agents) - m.connectedAgents()),
+		"master/slaves_disconnected": float64(len(m.agents) - m.connectedAgents()),
+		"master/slaves_unreachable":  float64(len(m.registry.unreachable)),
+		"master/frameworks_active":   float64(connected), "master/frameworks_connected": float64(connected),
 		"master/frameworks_inactive":     float64(len(m.frameworks) - connected),
 		"master/frameworks_disconnected": float64(len(m.frameworks) - connected),
 		"master/outstanding_offers":      float64(len(m.offers)),

@@ -26,14 +26,42 @@ func (m *master) reconcileTask(f *framework, id mesos.TaskID, agent *mesos.Agent
 		m.report(f, t.latest())
 		return
 	}
-	state, text := mesos.TASK_UNKNOWN, "Reconciliation: Task is unknown"
-	if agent != nil && m.agent(agent.Value) != nil {
-		state, text = mesos.TASK_GONE, "Reconciliation: Task is unknown to the agent"
+	s, known := m.absent(agent)
+	if !known {
+		return
 	}
-	m.report(f, mesos.TaskStatus{
-		TaskID: id, AgentID: agent, State: f.caps.aware(state).Enum(),
-		Reason: mesos.REASON_RECONCILIATION.Enum(), Message: &text,
-	})
+	state := f.caps.aware(s.GetState())
+	s.TaskID, s.AgentID, s.State, s.Reason = id, agent, &state, mesos.REASON_RECONCILIATION.Enum()
+	m.report(f, s)
+}
+
+// absent is the answer for a task the master does not have; false while an
+// agent that could have it may still come back to a new master.
+func (m *master) absent(agent *mesos.AgentID) (s mesos.TaskStatus, known bool) {
+	say := func(state mesos.TaskState, text string) (mesos.TaskStatus, bool) {
+		text = "Reconciliation: " + text
+		s.State, s.Message = &state, &text
+		return s, true
+	}
+	if agent == nil {
+		if len(m.registry.recovered) > 0 {
+			return s, false
+		}
+		return say(mesos.TASK_UNKNOWN, "Task is unknown")
+	}
+	since, unreachable := m.registry.unreachable[agent.Value]
+	switch {
+	case m.registry.recovered[agent.Value]:
+		return s, false
+	case m.agent(agent.Value) != nil:
+		return say(mesos.TASK_GONE, "Task is unknown to the agent")
+	case unreachable:
+		s.UnreachableTime = &mesos.TimeInfo{Nanoseconds: since.UnixNano()}
+		return say(mesos.TASK_UNREACHABLE, "Task is unreachable")
+	case m.registry.gone[agent.Value]:
+		return say(mesos.TASK_GONE_BY_OPERATOR, "Task is gone")
+	}
+	return say(mesos.TASK_UNKNOWN, "Task is unknown")
 }
 
 // latest is the answer for a task the master has: the state it last told.

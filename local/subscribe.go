@@ -84,6 +84,7 @@ func (m *master) takeOver(f *framework, info *mesos.FrameworkInfo) {
 		m.wanted.all = true
 	}
 	f.stopTimer()
+	f.recovered = false
 	f.reregistered = m.now
 	// What cannot be changed stays as it was.
 	info.User, info.Checkpoint = f.info.User, f.info.Checkpoint

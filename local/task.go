@@ -110,8 +110,8 @@ func updateEvent(s *mesos.TaskStatus) *scheduler.Event {
 // lets the master forget the task.
 func (m *master) acknowledge(f *framework, ack *scheduler.Call_Acknowledge) {
 	a := m.agent(ack.AgentID.Value)
-	if a == nil {
-		return
+	if a == nil || !a.connected {
+		return // it sends the update again
 	}
 	t := f.tasks[ack.TaskID.Value]
 	if t != nil && t.agent == a && t.last != nil && terminal(t.last.GetState()) && string(t.last.UUID) == string(ack.UUID) {

@@ -48,7 +48,7 @@ func validateTaskHead(t *mesos.TaskInfo, f *framework, a *agentRecord) string {
 		return text
 	}
 	switch {
-	case f.tasks[t.TaskID.Value] != nil:
+	case f.tasks[t.TaskID.Value] != nil || f.isUnreachable(t.TaskID.Value):
 		return "Task has duplicate ID: " + t.TaskID.Value
 	case t.AgentID.Value != a.id:
 		return fmt.Sprintf("Task uses invalid agent %s while agent %s is expected", t.AgentID.Value, a.id)

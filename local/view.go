@@ -164,7 +164,7 @@ type frameworkView struct {
 func (m *master) viewFramework(f *framework) *frameworkView {
 	v := &frameworkView{
 		ID: f.id, Name: f.info.Name, Capabilities: []string{}, Hostname: f.info.GetHostname(), WebUIURL: f.info.GetWebUiURL(),
-		Active: f.stream != nil, Connected: f.stream != nil, User: f.info.User,
+		Active: f.stream != nil, Connected: f.stream != nil, Recovered: f.recovered, User: f.info.User,
 		FailoverTimeout: f.info.GetFailoverTimeout(), Checkpoint: f.info.GetCheckpoint(), Registered: seconds(f.registered),
 		Principal: f.info.GetPrincipal(), Tasks: []*taskView{}, UnreachableTasks: []*taskView{},
 		CompletedTasks: append([]*taskView{}, f.completed...), Offers: []offerView{}, Executors: []executorInfoView{}, Labels: labelsView(f.info.Labels),
@@ -187,6 +187,9 @@ func (m *master) viewFramework(f *framework) *frameworkView {
 			used = used.plus(t.resources)
 		}
 	}
+	for _, t := range f.unreachable {
+		v.UnreachableTasks = append(v.UnreachableTasks, viewTask(t))
+	}
 	for _, x := range m.executorsOf(f) {
 		v.Executors = append(v.Executors, viewExecutor(x))
 		used = used.plus(x.resources)
@@ -207,6 +210,7 @@ type agentView struct {
 	Attributes          struct{}                 `json:"attributes"`
 	PID                 string                   `json:"pid"`
 	Registered          float64                  `json:"registered_time"`
+	Reregistered        float64                  `json:"reregistered_time,omitempty"`
 	Resources           resourcesView            `json:"resources"`
 	UsedResources       resourcesView            `json:"used_resources"`
 	OfferedResources    resourcesView            `json:"offered_resources"`
@@ -219,12 +223,16 @@ type agentView struct {
 }
 
 func viewAgent(a *agentRecord) agentView {
-	return agentView{
+	v := agentView{
 		ID: a.id, Hostname: a.addr.Addr().String(), Port: a.addr.Port(), PID: "slave(1)@" + a.addr.String(),
 		Registered: seconds(a.registered), Resources: resourcesView(a.total), UsedResources: resourcesView(a.used),
 		OfferedResources: resourcesView(a.offered), ReservedResources: map[string]resourcesView{},
-		UnreservedResources: resourcesView(a.total), Active: true, Version: version, Capabilities: agentCapabilities,
+		UnreservedResources: resourcesView(a.total), Active: a.connected, Version: version, Capabilities: agentCapabilities,
 	}
+	if !a.reregistered.IsZero() {
+		v.Reregistered = seconds(a.reregistered)
+	}
+	return v
 }
 
 // agentCapabilities are what the agents here can do of what Mesos names.

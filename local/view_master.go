@@ -37,8 +37,13 @@ type leaderView struct {
 
 // agentsView is what /slaves tells.
 type agentsView struct {
-	Agents    []agentView `json:"slaves"`
-	Recovered []struct{}  `json:"recovered_slaves"`
+	Agents    []agentView     `json:"slaves"`
+	Recovered []recoveredView `json:"recovered_slaves"`
+}
+
+// recoveredView is an agent that has not come back to a new master yet.
+type recoveredView struct {
+	ID string `json:"id"`
 }
 
 // frameworksView is what /frameworks tells.
@@ -52,7 +57,8 @@ func (m *master) viewState() stateView {
 	pid, ip := "master@"+m.addr.String(), m.addr.Addr().String()
 	return stateView{
 		buildView: build, StartTime: seconds(m.started), ElectedTime: seconds(m.started), ID: m.id, PID: pid, Hostname: ip,
-		Capabilities: []string{"AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"}, Activated: len(m.agents), Leader: pid,
+		Capabilities: []string{"AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"}, Activated: m.connectedAgents(), Deactivated: len(m.agents) - m.connectedAgents(),
+		Unreachable: len(m.registry.unreachable), Leader: pid,
 		LeaderInfo: leaderView{ID: m.id, PID: pid, Port: m.addr.Port(), Hostname: ip}, Flags: m.flags(),
 		agentsView: m.viewAgents(""), frameworksView: m.viewFrameworks(""), OrphanTasks: []struct{}{},
 	}
@@ -69,7 +75,12 @@ func (m *master) flags() map[string]string {
 
 // viewAgents shows one agent, or all for "".
 func (m *master) viewAgents(id string) agentsView {
-	v := agentsView{Agents: []agentView{}, Recovered: []struct{}{}}
+	v := agentsView{Agents: []agentView{}, Recovered: []recoveredView{}}
+	for _, known := range slices.Sorted(maps.Keys(m.registry.recovered)) {
+		if id == "" || id == known {
+			v.Recovered = append(v.Recovered, recoveredView{known})
+		}
+	}
 	for _, a := range m.agents {
 		if id == "" || a.id == id {
 			v.Agents = append(v.Agents, viewAgent(a))
@@ -119,7 +130,7 @@ func (m *master) viewTasks(q taskQuery) tasksView {
 			continue
 		}
 		all = append(all, f.completed...)
-		for _, t := range f.sortedTasks() {
+		for _, t := range slices.Concat(f.sortedTasks(), f.unreachable) {
 			all = append(all, viewTask(t))
 		}
 	}
@@ -199,7 +210,7 @@ func (m *master) viewSummary() map[string]any {
 	for _, f := range m.sortedFrameworks() {
 		v := m.viewFramework(f)
 		states, ids := map[string]int{}, map[string]bool{}
-		for _, t := range append(v.Tasks, v.CompletedTasks...) {
+		for _, t := range slices.Concat(v.Tasks, v.UnreachableTasks, v.CompletedTasks) {
 			states[t.State]++
 			ids[t.AgentID] = true
 		}
@@ -217,7 +228,7 @@ func (m *master) viewSummary() map[string]any {
 			ids[key.framework] = true
 		}
 		entry := map[string]any{
-			"id": a.id, "hostname": v.Hostname, "port": v.Port, "pid": v.PID, "active": true, "version": v.Version, "attributes": v.Attributes,
+			"id": a.id, "hostname": v.Hostname, "port": v.Port, "pid": v.PID, "active": v.Active, "version": v.Version, "attributes": v.Attributes,
 			"resources": v.Resources, "used_resources": v.UsedResources, "offered_resources": v.OfferedResources,
 			"registered_time": v.Registered, "framework_ids": slices.Sorted(maps.Keys(ids)),
 		}
