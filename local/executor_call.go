@@ -121,10 +121,10 @@ func (a *agent) forwardStray(e *agentExecutor, s *mesos.TaskStatus) {
 	a.line.up(statusUpdate{framework: e.framework.brief.id, status: s, latest: s.GetState()})
 }
 
-// complete adds to an update what an executor leaves out.
+// complete adds to an update what an executor leaves out; its own id stays out
+// if it named none (Mesos: src/common/protobuf_utils.cpp, createStatusUpdate).
 func (e *agentExecutor) complete(s *mesos.TaskStatus) {
 	s.AgentID = &mesos.AgentID{Value: e.agent.id}
-	s.ExecutorID = &e.info.ExecutorID
 	s.Source = mesos.SOURCE_EXECUTOR.Enum()
 	if s.Timestamp == nil {
 		at := seconds(e.agent.now)
