@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -162,4 +163,39 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	if err := s.Post(ctx, Interrupt{}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("post to nobody: %v", err)
 	}
+}
+
+// stuck is a master that leaves an acknowledgement unanswered.
+type stuck struct {
+	*scripted
+	torn bool // the TEARDOWN was sent, and there was time left to wait for its answer
+}
+
+func (m *stuck) Flush(ctx context.Context) error {
+	m.mu.Lock()
+	last := m.seen[len(m.seen)-1]
+	m.mu.Unlock()
+	if last == "TEARDOWN" {
+		m.torn = ctx.Err() == nil
+		return ctx.Err()
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestTeardownHasItsOwnTime: whatever came before it may be waited for in vain.
+func TestTeardownHasItsOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &stuck{scripted: newScripted()}
+		cfg := DefaultConfig()
+		cfg.FrameworkID, cfg.Once = "f", true
+		s := New(cfg, m, m.incoming, m, quietLog())
+		if err := s.Post(t.Context(), oneTask()); err != nil {
+			t.Fatal(err)
+		}
+		over, err := s.Run(t.Context())
+		if err != nil || !over.Torn || !m.torn {
+			t.Errorf("over %+v, %v; TEARDOWN waited for: %v", over, err, m.torn)
+		}
+	})
 }

@@ -162,13 +162,18 @@ func (s *Scheduler) say(notes []Note) {
 }
 
 // teardown is the last call of a run. The acknowledgements before it are waited
-// for, so that the master knows how the tasks ended, and so is its answer.
+// for, so that the master knows how the tasks ended, and so is its answer, for
+// which there is time even if one of those never comes.
 func (s *Scheduler) teardown(ctx context.Context, call *sched.Call) Effects {
-	ctx, cancel := context.WithTimeout(ctx, stopWait)
-	defer cancel()
-	if err := s.master.Flush(ctx); err != nil {
+	if err := s.flush(ctx); err != nil {
 		s.log.WithError(err).Debug("calls before the teardown")
 	}
 	s.master.Send(call)
-	return s.state.step(time.Now(), Answered{call, s.master.Flush(ctx)})
+	return s.state.step(time.Now(), Answered{call, s.flush(ctx)})
+}
+
+func (s *Scheduler) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	return s.master.Flush(ctx)
 }
