@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -34,14 +35,16 @@ func (m *master) accept(f *framework, c *scheduler.Call_Accept) {
 
 // offersOf finds the offers of an ACCEPT. When something is wrong with one of
 // them the text says what, and the offers are those of the framework, which
-// are used up all the same.
+// are used up all the same. One thing is checked of all of them before the next
+// is (Mesos: offer::validate).
 func (m *master) offersOf(f *framework, ids []mesos.OfferID) (list []*offer, text string) {
 	if len(ids) == 0 {
 		return nil, "No offers specified"
 	}
-	fail := func(format string, args ...any) {
-		if text == "" {
-			text = fmt.Sprintf(format, args...)
+	var twice, gone, strange, role, agent string
+	first := func(text *string, format string, args ...any) {
+		if *text == "" {
+			*text = fmt.Sprintf(format, args...)
 		}
 	}
 	seen := map[string]bool{}
@@ -49,25 +52,24 @@ func (m *master) offersOf(f *framework, ids []mesos.OfferID) (list []*offer, tex
 		o := m.offers[id.Value]
 		switch {
 		case seen[id.Value]:
-			fail("Duplicate offer %s in offer list", id.Value)
+			first(&twice, "Duplicate offer %s in offer list", id.Value)
 			continue
 		case o == nil:
-			fail("Offer %s is no longer valid", id.Value)
-			continue
+			first(&gone, "Offer %s is no longer valid", id.Value)
 		case o.framework != f:
-			fail("Offer %s has invalid framework %s while framework %s is expected", id.Value, o.framework.id, f.id)
-			continue
+			first(&strange, "Offer %s has invalid framework %s while framework %s is expected", o.id, o.framework.id, f.id)
+		default:
+			list = append(list, o)
+			if o.role != list[0].role {
+				first(&role, "Aggregated offers must be allocated to the same role. Offer %s uses role '%s but another is using role '%s", o.id, o.role, list[0].role)
+			}
+			if o.agent != list[0].agent {
+				first(&agent, "Aggregated offers must belong to one single agent. Offer %s uses agent %s and agent %s", o.id, o.agent.id, list[0].agent.id)
+			}
 		}
 		seen[id.Value] = true
-		list = append(list, o)
-		if o.role != list[0].role {
-			fail("Aggregated offers must be allocated to the same role. Offer %s uses role %s but another is using role %s", o.id, o.role, list[0].role)
-		}
-		if o.agent != list[0].agent {
-			fail("Aggregated offers must belong to one single agent. Offer %s uses agent %s and agent %s", o.id, o.agent.id, list[0].agent.id)
-		}
 	}
-	return list, text
+	return list, cmp.Or(twice, gone, strange, role, agent)
 }
 
 // rejectOperations answers for operations whose offers are no good.

@@ -9,13 +9,6 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
-// Less than both of these on an agent is not offered (Mesos' default of
-// --min_allocatable_resources), in thousandths.
-const (
-	minOfferedCPUs = 10
-	minOfferedMem  = 32_000
-)
-
 // wanted is an allocation that is due: many requests, one run.
 type wanted struct {
 	all    bool
@@ -53,12 +46,14 @@ func (m *master) allocateAll() {
 	for _, f := range m.frameworks {
 		f.filters.expire(m.now)
 	}
+	m.forgetRoles()
 	m.wanted = wanted{all: true}
 }
 
 // allocate offers what is free on these agents, in random order: each agent
 // goes whole to the first framework that may have it, by dominant share, roles
-// first (Mesos: HierarchicalAllocatorProcess::__allocate).
+// first. What is offered counts at once (Mesos:
+// HierarchicalAllocatorProcess::__generateOffers).
 func (m *master) allocate(agents []*agentRecord) {
 	total := m.total()
 	offers := map[*framework][]*offer{}
@@ -68,11 +63,11 @@ func (m *master) allocate(agents []*agentRecord) {
 			continue
 		}
 		free := a.free()
-		if free.scalar("cpus") < minOfferedCPUs && free.scalar("mem") < minOfferedMem {
+		if len(free) == 0 {
 			continue
 		}
 		for _, c := range m.candidates(total) {
-			if !c.framework.mayHave(a, c.role, free) || c.framework.filters.block(a.id, c.role, free, m.now) {
+			if !m.mayHave(c.framework, a, c.role, free) || c.framework.filters.block(a.id, c.role, free, m.now) {
 				continue
 			}
 			o := m.newOffer(c.framework, a, c.role, free)
@@ -89,7 +84,6 @@ func (m *master) allocate(agents []*agentRecord) {
 type candidate struct {
 	framework *framework
 	role      string
-	roleShare float64
 	share     float64
 	offers    int
 }
@@ -109,12 +103,10 @@ func (m *master) candidates(total Resources) []candidate {
 	if len(list) < 2 {
 		return list
 	}
-	for i := range list {
-		list[i].roleShare = dominant(byRole[list[i].role], total)
-	}
+	roles := newRoleTree(byRole, m.roleCounts, total)
 	slices.SortFunc(list, func(a, b candidate) int {
 		return cmp.Or(
-			cmp.Compare(a.roleShare, b.roleShare), cmp.Compare(a.role, b.role),
+			roles.compare(a.role, b.role),
 			cmp.Compare(a.share, b.share), cmp.Compare(a.offers, b.offers), cmp.Compare(a.framework.id, b.framework.id))
 	})
 	return list
@@ -132,28 +124,17 @@ func dominant(allocated, total Resources) float64 {
 }
 
 // mayHave tells whether a framework can get an agent's resources at all: an
-// agent with gpus is only for those that know them, and an offer may have to
-// hold the least the framework asks for.
-func (f *framework) mayHave(a *agentRecord, role string, free Resources) bool {
+// agent with gpus is only for those that know them, and an offer has to hold
+// the least that the framework, or else the master, asks for.
+func (m *master) mayHave(f *framework, a *agentRecord, role string, free Resources) bool {
 	if a.total.scalar("gpus") > 0 && !f.caps.gpus {
 		return false
 	}
-	least := f.info.OfferFilters[role].MinAllocatableResources
-	if least == nil || len(least.Quantities) == 0 {
-		return true
+	least, own := f.least[role]
+	if !own {
+		least = m.least
 	}
-	for _, q := range least.Quantities {
-		enough := true
-		for name, want := range q.Quantities {
-			if milli, ok := toMilli(want.Value); ok && free.scalar(name) < milli {
-				enough = false
-			}
-		}
-		if enough {
-			return true
-		}
-	}
-	return false
+	return least.allows(free)
 }
 
 // newOffer records an offer; sendOffers tells of it.
@@ -165,6 +146,7 @@ func (m *master) newOffer(f *framework, a *agentRecord, role string, r Resources
 	a.offered = a.offered.plus(r)
 	f.charge(role, r)
 	f.share(role).allocations++
+	m.countAllocation(role)
 	return o
 }
 

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
@@ -13,6 +14,7 @@ type framework struct {
 	id     string
 	info   *mesos.FrameworkInfo // replaced, never changed
 	caps   capabilities
+	least  map[string]minAllocatable // of what it is offered, by role
 	roles  map[string]*share
 	stream *stream // nil while it is disconnected
 
@@ -162,6 +164,9 @@ func (f *framework) charge(role string, r Resources) {
 func (f *framework) release(role string, r Resources) {
 	s := f.share(role)
 	s.allocated = s.allocated.minus(r)
+	if s.suppressed && len(s.allocated) == 0 && !slices.Contains(rolesOf(f.info), role) {
+		delete(f.roles, role) // the framework has left it
+	}
 }
 
 // share finds the part of a role, also of one the framework has left but where

@@ -41,6 +41,11 @@ type Config struct {
 	// AllocationInterval is from one allocation to the next; default 1 s.
 	AllocationInterval time.Duration
 
+	// MinAllocatable is the least that is offered of an agent, in the notation
+	// of Mesos' flag --min_allocatable_resources: sets of scalars, of which one
+	// must be there; default cpus:0.01|mem:32.
+	MinAllocatable string
+
 	// Eager also allocates at once when resources come back. Only what was
 	// refused for 0 s still waits for the interval: else a framework that has
 	// no use for it would be asked without end.
@@ -94,6 +99,7 @@ type Config struct {
 	timing   timing
 	access   *access
 	fetcher  fetcher
+	least    minAllocatable
 	launcher launcher // nil: the guardian
 }
 
@@ -142,6 +148,13 @@ func (cfg *Config) complete() error {
 	}
 	if err := cfg.checkIP(); err != nil {
 		return fmt.Errorf("start a cluster: %w", err)
+	}
+	if cfg.MinAllocatable == "" {
+		cfg.MinAllocatable = defaultMinAllocatable
+	}
+	var err error
+	if cfg.least, err = parseMinAllocatable(cfg.MinAllocatable); err != nil {
+		return fmt.Errorf("start a cluster: the least to offer: %w", err)
 	}
 	cfg.access = newAccess(cfg.Secret, cfg.Credentials)
 	if cfg.Agents == 0 {

@@ -26,6 +26,7 @@ type master struct {
 	workDir   string // where the page finds the sandboxes
 	timing    timing
 	eager     bool
+	least     minAllocatable    // of what is offered
 	heartbeat map[*codec][]byte // the HEARTBEAT frame
 	plug      *plug             // its port; nil in tests without one
 
@@ -44,6 +45,7 @@ type master struct {
 	offers     map[string]*offer
 
 	frameworkCount, agentCount, offerCount int
+	roleCounts                             map[string]int // offers to each node of the tree of roles
 
 	wanted wanted // the allocation that is due when the mailbox is empty
 	random *rand.Rand
@@ -115,6 +117,7 @@ func newMaster(addr netip.AddrPort, cfg *Config) *master {
 	for _, c := range []*codec{codecJSON, codecProtobuf} {
 		m.heartbeat[c] = mustFrame(c, heartbeatEvent())
 	}
+	m.least = cfg.least
 	return m
 }
 

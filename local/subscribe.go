@@ -39,15 +39,15 @@ func (m *master) subscribe(c *scheduler.Call, cdc *codec) *stream {
 
 // refuses says why a framework may not subscribe; "" if it may.
 func (m *master) refuses(info *mesos.FrameworkInfo, suppressed []string) string {
-	if text := validateFramework(info, suppressed); text != "" {
-		return text
-	}
 	id := info.GetID().GetValue()
-	if id == "" {
-		return ""
+	if text := validateFramework(info); text != "" {
+		return text
 	}
 	if m.isCompleted(id) {
 		return "Framework has been removed"
+	}
+	if text := validateSuppressed(info, suppressed); text != "" {
+		return text
 	}
 	if f := m.frameworks[id]; f != nil && f.info.GetPrincipal() != info.GetPrincipal() {
 		return "Changing framework's principal is not allowed."
@@ -92,11 +92,12 @@ func (m *master) takeOver(f *framework, info *mesos.FrameworkInfo) {
 	m.log.WithFields(logrus.Fields{"framework": f.id, "name": info.Name}).Info("framework subscribed again")
 }
 
-// setRoles takes over capabilities and roles from the framework's info, and
-// which roles want no offers. A role that wanted none and does now loses its
-// filters.
+// setRoles takes over capabilities, roles and what is the least to offer from
+// the framework's info, and which roles want no offers. A role that wanted none
+// and does now loses its filters, as does one that the framework leaves.
 func (f *framework) setRoles(suppressed []string) {
 	f.caps = capabilitiesOf(f.info)
+	f.least = leastOf(f.info)
 	mine := rolesOf(f.info)
 	for _, role := range mine {
 		known := f.roles[role]
@@ -112,6 +113,7 @@ func (f *framework) setRoles(suppressed []string) {
 			continue
 		}
 		s.suppressed = true
+		f.filters.clearRole(role)
 		if len(s.allocated) == 0 {
 			delete(f.roles, role)
 		}
@@ -131,16 +133,14 @@ func (m *master) greet(f *framework) {
 // Master::updateFramework); "" or why not.
 func (m *master) updateFramework(f *framework, u *scheduler.Call_UpdateFramework) string {
 	info := &u.FrameworkInfo
-	if text := validateFramework(info, u.SuppressedRoles); text != "" {
-		return text
+	if text := validateFramework(info); text != "" {
+		return "Supplied FrameworkInfo is not valid: " + text
 	}
-	switch {
-	case info.GetPrincipal() != f.info.GetPrincipal():
-		return "Changing framework's principal is not allowed."
-	case info.User != f.info.User:
-		return "Updating 'FrameworkInfo.user' is unsupported"
-	case info.GetCheckpoint() != f.info.GetCheckpoint():
-		return "Updating 'FrameworkInfo.checkpoint' is unsupported"
+	if text := validateUpdate(f.info, info); text != "" {
+		return "FrameworkInfo update is not valid: " + text
+	}
+	if text := validateSuppressed(info, u.SuppressedRoles); text != "" {
+		return "'UpdateFramework' call is not valid: " + text
 	}
 	f.info = info
 	f.setRoles(u.SuppressedRoles)
@@ -153,5 +153,18 @@ func (m *master) updateFramework(f *framework, u *scheduler.Call_UpdateFramework
 		}
 	}
 	m.log.WithFields(logrus.Fields{"framework": f.id, "name": info.Name, "roles": mine}).Info("framework updated")
+	return ""
+}
+
+// validateUpdate checks what a framework may not change of itself.
+func validateUpdate(old, now *mesos.FrameworkInfo) string {
+	switch {
+	case old.GetPrincipal() != now.GetPrincipal() || (old.Principal == nil) != (now.Principal == nil):
+		return "Changing framework's principal is not allowed."
+	case old.User != now.User:
+		return "Updating 'FrameworkInfo.user' is unsupported; attempted to update from '" + old.User + "' to '" + now.User + "'"
+	case old.GetCheckpoint() != now.GetCheckpoint():
+		return fmt.Sprintf("Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from '%t' to '%t'", old.GetCheckpoint(), now.GetCheckpoint())
+	}
 	return ""
 }

@@ -172,7 +172,10 @@ func TestValidateFramework(t *testing.T) {
 		{"roles of another", mesos.FrameworkInfo{Roles: []string{"a"}}, nil, false},
 		{"a role twice", mesos.FrameworkInfo{Roles: []string{"a", "a"}, Capabilities: multi}, nil, false},
 		{"suppressed role of others", mesos.FrameworkInfo{Roles: []string{"a"}, Capabilities: multi}, []string{"b"}, false},
-		{"filter for a role of others", mesos.FrameworkInfo{OfferFilters: map[string]mesos.OfferFilters{"b": {}}}, nil, false},
+		{"filter for a role of others", mesos.FrameworkInfo{OfferFilters: map[string]mesos.OfferFilters{"b": {}}}, nil, true},
+		{"filter of nothing", atLeast("*", nil), nil, false},
+		{"filter of a negative amount", atLeast("*", map[string]mesos.Value_Scalar{"cpus": {Value: -1}}), nil, false},
+		{"filter of an endless amount", atLeast("*", map[string]mesos.Value_Scalar{"cpus": {Value: math.Inf(1)}}), nil, false},
 		{"filter", mesos.FrameworkInfo{OfferFilters: map[string]mesos.OfferFilters{"*": {}}}, nil, true},
 		{"endless failover", mesos.FrameworkInfo{FailoverTimeout: new(math.Inf(1))}, nil, false},
 		{"300 years", mesos.FrameworkInfo{FailoverTimeout: new(300 * 365.25 * 86400)}, nil, false},
@@ -189,10 +192,106 @@ func TestValidateFramework(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if text := validateFramework(&tt.info, tt.suppressed); (text == "") != tt.good {
+			if text := validateFramework(&tt.info) + validateSuppressed(&tt.info, tt.suppressed); (text == "") != tt.good {
 				t.Errorf("%q", text)
 			}
 		})
+	}
+}
+
+// atLeast is a framework that wants one set of quantities in a role.
+func atLeast(role string, q map[string]mesos.Value_Scalar) mesos.FrameworkInfo {
+	return mesos.FrameworkInfo{OfferFilters: map[string]mesos.OfferFilters{role: {MinAllocatableResources: &mesos.OfferFilters_MinAllocatableResources{
+		Quantities: []mesos.OfferFilters_ResourceQuantities{{Quantities: q}}}}}}
+}
+
+// TestRefusalOrder: what is said of a framework with many faults.
+func TestRefusalOrder(t *testing.T) {
+	e := newMasterEnv(t)
+	f := e.join(withID(modern, "gone"))
+	e.removeFramework(f, "test")
+	known := modern
+	known.Principal = new("ann")
+	e.join(withID(known, "known"))
+	bad := withID(modern, "gone")
+	bad.Roles = []string{"-a", "-a"}
+	bad.FailoverTimeout = new(math.Inf(1))
+	for _, step := range []struct {
+		want string
+		fix  func()
+	}{
+		{"'FrameworkInfo.roles' contains duplicate items: { -a }", func() { bad.Roles = []string{"-a"} }},
+		{"'FrameworkInfo.roles' contains invalid role: Role component '-a' is invalid because it starts with a dash", func() { bad.Roles = []string{"a"}; bad.ID.Value = "a/b" }},
+		{"'a/b' contains invalid characters", func() { bad.ID.Value = "gone" }},
+		{"The framework failover_timeout (+Inf) is invalid", func() { bad.FailoverTimeout = nil }},
+		{"Framework has been removed", func() { bad.ID.Value = "known" }},
+		{"Suppressed roles { x } are not contained in the set of roles", func() { bad.Roles = []string{"x"} }},
+		{"Changing framework's principal is not allowed.", func() { bad.Principal = new("ann") }},
+		{"", func() {}},
+	} {
+		if got := e.refuses(&bad, []string{"x"}); got != step.want {
+			t.Errorf("%q, want %q", got, step.want)
+		}
+		step.fix()
+	}
+}
+
+// TestUpdateFrameworkRoles: roles come and go, and offers with them; what cannot be
+// changed is refused as a whole.
+func TestUpdateFrameworkRoles(t *testing.T) {
+	e := newMasterEnv(t, "cpus:4;mem:100", "cpus:4;mem:100")
+	f := e.join(inRoles("a"))
+	e.allocateWanted()
+	update := func(info mesos.FrameworkInfo, suppressed ...string) string {
+		t.Helper()
+		info.ID = &mesos.FrameworkID{Value: f.id}
+		text := e.updateFramework(f, &scheduler.Call_UpdateFramework{FrameworkInfo: info, SuppressedRoles: suppressed})
+		e.allocateWanted()
+		e.check()
+		return text
+	}
+	for want, info := range map[string]mesos.FrameworkInfo{
+		"user": {User: "eve", Name: "n"}, "checkpoint": {User: "ann", Name: "n"}, "principal": {User: "ann", Name: "n", Checkpoint: new(true), Principal: new("eve")},
+		"Supplied FrameworkInfo is not valid": {User: "ann", Role: new("-")},
+	} {
+		if text := update(info); !strings.Contains(text, want) || len(f.offers) != 2 {
+			t.Errorf("%q, want something of %s", text, want)
+		}
+	}
+	if text := update(inRoles("a"), "b"); !strings.Contains(text, "'UpdateFramework' call is not valid: Suppressed roles { b }") {
+		t.Errorf("%q", text)
+	}
+	if text := update(inRoles("b", "c"), "c"); text != "" || len(f.offers) != 0 || len(f.roles) != 2 {
+		t.Fatalf("%q, %d offers, roles %v", text, len(f.offers), f.roles)
+	}
+	e.tick()
+	if len(f.offers) != 2 {
+		t.Fatalf("%d offers in the new role", len(f.offers))
+	}
+	decline := func() {
+		for id := range f.offers {
+			e.decline(f, &scheduler.Call_Decline{OfferIDs: []mesos.OfferID{{Value: id}}, Filters: &mesos.Filters{RefuseSeconds: new(1000.0)}})
+		}
+		e.tick()
+	}
+	decline()
+	if len(f.offers) != 0 {
+		t.Fatal("what was refused is offered")
+	}
+	if update(inRoles("b", "c"), "b", "c"); len(f.offers) != 0 {
+		t.Error("suppressed roles get offers")
+	}
+	if update(inRoles("b", "c"), "c"); len(f.offers) != 0 {
+		t.Error("an update brings offers at once")
+	}
+	if e.tick(); len(f.offers) != 2 {
+		t.Error("the filters of a role that wants offers again stay")
+	}
+	decline()
+	update(inRoles("c"), "c")
+	update(inRoles("b", "c"), "c")
+	if e.tick(); len(f.offers) != 2 {
+		t.Error("the filters of a role that was left stay")
 	}
 }
 

@@ -104,7 +104,7 @@ func validUUID(b []byte) bool {
 
 // validateFramework checks a framework's description (Mesos:
 // framework::validate); "" if nothing is wrong.
-func validateFramework(info *mesos.FrameworkInfo, suppressed []string) string {
+func validateFramework(info *mesos.FrameworkInfo) string {
 	if text := validateRoles(info); text != "" {
 		return text
 	}
@@ -113,22 +113,31 @@ func validateFramework(info *mesos.FrameworkInfo, suppressed []string) string {
 			return text
 		}
 	}
-	roles := rolesOf(info)
-	for role := range info.OfferFilters {
-		if !slices.Contains(roles, role) {
-			return fmt.Sprintf("Offer filters are for role '%s', which the framework does not subscribe to", role)
-		}
+	if text := validateOfferFilters(info); text != "" {
+		return text
 	}
 	if t := info.GetFailoverTimeout(); math.IsNaN(t) || math.Abs(t) >= time.Duration(math.MaxInt64).Seconds() {
-		return fmt.Sprintf("The framework failover_timeout (%v seconds) is invalid", t)
-	}
-	for _, role := range suppressed {
-		if !slices.Contains(roles, role) {
-			return fmt.Sprintf("Suppressed role '%s' is not one of the framework's roles", role)
-		}
+		return fmt.Sprintf("The framework failover_timeout (%v) is invalid", t)
 	}
 	return ""
 }
+
+// validateSuppressed checks the roles that want no offers.
+func validateSuppressed(info *mesos.FrameworkInfo, suppressed []string) string {
+	var strange []string
+	for _, role := range suppressed {
+		if !slices.Contains(rolesOf(info), role) {
+			strange = append(strange, role)
+		}
+	}
+	if len(strange) > 0 {
+		return "Suppressed roles " + braced(strange) + " are not contained in the set of roles"
+	}
+	return ""
+}
+
+// braced writes a set as Mesos does.
+func braced(list []string) string { return "{ " + strings.Join(list, ", ") + " }" }
 
 func validateRoles(info *mesos.FrameworkInfo) string {
 	multi := capabilitiesOf(info).multiRole
@@ -138,14 +147,23 @@ func validateRoles(info *mesos.FrameworkInfo) string {
 	case !multi && len(info.Roles) > 0:
 		return "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable"
 	}
-	seen := map[string]bool{}
-	for _, role := range rolesOf(info) {
-		if seen[role] {
-			return fmt.Sprintf("'FrameworkInfo.roles' contains duplicate role '%s'", role)
+	seen, twice := map[string]bool{}, []string(nil)
+	for _, role := range info.Roles {
+		if seen[role] && !slices.Contains(twice, role) {
+			twice = append(twice, role)
 		}
 		seen[role] = true
+	}
+	if len(twice) > 0 {
+		return "'FrameworkInfo.roles' contains duplicate items: " + braced(twice)
+	}
+	what := "'FrameworkInfo.role' is not a valid role: "
+	if multi {
+		what = "'FrameworkInfo.roles' contains invalid role: "
+	}
+	for _, role := range rolesOf(info) {
 		if text := validateRole(role); text != "" {
-			return text
+			return what + text
 		}
 	}
 	return ""
@@ -156,17 +174,22 @@ func validateRole(role string) string {
 	if role == "*" {
 		return ""
 	}
-	if role == "" {
-		return "Empty role name is invalid"
+	switch {
+	case strings.HasPrefix(role, "/"):
+		return "Role '" + role + "' cannot start with a slash"
+	case strings.HasSuffix(role, "/"):
+		return "Role '" + role + "' cannot end with a slash"
+	case strings.Contains(role, "//"):
+		return "Role '" + role + "' cannot contain two adjacent slashes"
+	case role == "":
+		return "Role names cannot be the empty string"
 	}
 	for _, part := range strings.Split(role, "/") {
 		switch {
-		case part == "":
-			return fmt.Sprintf("Role '%s' cannot start or end with a slash or contain two in a row", role)
 		case part == "." || part == ".." || part == "*":
 			return fmt.Sprintf("Role '%s' cannot include '%s' as a component", role, part)
 		case strings.HasPrefix(part, "-"):
-			return fmt.Sprintf("Role component '%s' is invalid because it begins with a dash", part)
+			return fmt.Sprintf("Role component '%s' is invalid because it starts with a dash", part)
 		case strings.ContainsAny(part, "\x09\x0a\x0b\x0c\x0d\x20\x7f"):
 			return fmt.Sprintf("Role component '%s' is invalid because it contains backspace or whitespace", part)
 		}
