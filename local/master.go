@@ -126,7 +126,7 @@ func (m *master) begin() {
 	m.id, m.started = uuid.NewString(), time.Now()
 	m.frameworks, m.completed, m.agents, m.offers = map[string]*framework{}, nil, nil, map[string]*offer{}
 	m.frameworkCount, m.agentCount, m.offerCount = 0, 0, 0
-	m.wanted, m.counts = wanted{}, counts{}
+	m.wanted, m.counts, m.roleCounts = wanted{}, counts{}, map[string]int{}
 }
 
 // run is the master's goroutine; it ends when the mailbox is closed.
