@@ -22,7 +22,7 @@ ENDED = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST
 class Cluster:
     """The embedded Mesos as a process. `master` is its "127.0.0.1:port"."""
 
-    def __init__(self, agents=1, resources=RESOURCES, principal=None, secret=None):
+    def __init__(self, agents=1, resources=RESOURCES, principal=None, secret=None, chaos=False):
         self.headers = {}
         self.process, self.master = None, os.environ.get("MESOS_MASTER")
         self.work = os.environ.get("MESOS_WORK_DIR", "/nowhere")
@@ -33,6 +33,8 @@ class Cluster:
         self.work = os.path.join(self.dir, "work")
         command = [os.environ["CMDQ"], "local", "--port", "0", "--agents", str(agents), "--resources", resources,
                    "--work-dir", self.work, "--log-level", "debug"]
+        if chaos:
+            command.append("--chaos")
         if principal:
             path = os.path.join(self.dir, "credentials")
             with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
@@ -57,9 +59,19 @@ class Cluster:
 
     def get(self, path, address=None):
         """What a read endpoint of the master, or of the agent at address, answers: (status, bytes)."""
+        return self.ask("GET", path, address)
+
+    def fault(self, path):
+        """Do a fault on purpose: POST /chaos/PATH."""
+        status, body = self.ask("POST", "/chaos/" + path)
+        if status != 200:
+            raise RuntimeError("POST /chaos/%s: %d %r" % (path, status, body))
+        return json.loads(body)
+
+    def ask(self, method, path, address=None):
         conn = http.client.HTTPConnection(address or self.master, timeout=10)
         try:
-            conn.request("GET", path, headers=self.headers)
+            conn.request(method, path, headers=self.headers)
             answer = conn.getresponse()
             return answer.status, answer.read()
         finally:

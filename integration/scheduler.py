@@ -28,7 +28,8 @@ class Recorder(Scheduler):
     """Takes offers first fit for `todo`. Everything that happened is in `seen`, in order, as (callback, value);
     `statuses` holds the updates of each task. Tests wait on `changed`."""
 
-    def __init__(self, todo=()):
+    def __init__(self, todo=(), hold=False):
+        self.hold = hold  # keep offers that nothing is launched on
         self.todo = collections.deque(todo)
         self.seen = []
         self.statuses = collections.defaultdict(list)
@@ -88,6 +89,8 @@ class Recorder(Scheduler):
                 else:
                     later.append(task)
             self.todo.extend(later)
+            if self.hold and not tasks:
+                continue
             driver.launchTasks(offer["id"], tasks, {"refuse_seconds": 1})
 
     def offerRescinded(self, driver, offer_id):
