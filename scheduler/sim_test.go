@@ -50,10 +50,15 @@ type sim struct {
 	benign   bool // nothing goes wrong any more
 	torn     bool
 	over     *Over
+
+	file    []task.Task // the tasks file as it is now
+	edits   int
+	pending []Event // on their way to us, in order
 }
 
 type simLaunch struct {
 	id, agent string
+	command   string // tells the versions of a task apart
 	need      task.Resources
 	running   bool
 	ended     bool
@@ -72,20 +77,29 @@ func simulate(seed uint64) error {
 	cfg := DefaultConfig()
 	cfg.FrameworkID, cfg.Once, cfg.Rand = "f", true, m.rnd
 	cfg.UnplaceableTimeout = time.Hour
+	cfg.UnreachableTimeout = time.Duration(1+m.rnd.IntN(600)) * time.Second
 	m.s = newState(cfg)
 	for i := range 1 + m.rnd.IntN(3) {
 		m.free[fmt.Sprintf("a%d", i)] = task.Resources{CPUs: 4000, Mem: 4000}
 	}
-	if err := m.step(Load{m.tasks()}); err != nil {
+	m.file = m.tasks()
+	if err := m.step(Load{slices.Clone(m.file)}); err != nil {
 		return err
+	}
+	interrupt := -1
+	if m.rnd.IntN(5) == 0 {
+		interrupt = m.rnd.IntN(400)
 	}
 	for i := 0; i < 3000 && m.over == nil; i++ {
 		m.benign = i > 400
+		if i == interrupt {
+			m.pending = append(m.pending, Interrupt{})
+		}
 		if err := m.turn(); err != nil {
 			return fmt.Errorf("turn %d: %w", i, err)
 		}
 	}
-	if m.over == nil || m.over.Why != Drained {
+	if m.over == nil || m.over.Why != Drained && (m.over.Why != Interrupted || interrupt < 0) {
 		return fmt.Errorf("not over: %+v, %+v", m.over, m.s.snapshot())
 	}
 	return nil
@@ -111,6 +125,7 @@ func (m *sim) step(ev Event) error {
 	if err := m.s.check(); err != nil {
 		return fmt.Errorf("after %T: %w", ev, err)
 	}
+	m.up = m.up && m.s.link.phase == up
 	for _, c := range eff.Calls {
 		if err := m.onCall(c); err != nil {
 			return err
@@ -127,6 +142,13 @@ func (m *sim) turn() error {
 	m.now = m.now.Add(time.Duration(m.rnd.IntN(2000)) * time.Millisecond)
 	if m.benign {
 		m.now = m.now.Add(30 * time.Second)
+	}
+	for len(m.pending) > 0 && (m.up || !fromStream(m.pending[0])) {
+		ev := m.pending[0]
+		m.pending = m.pending[1:]
+		if err := m.step(ev); err != nil || !m.benign || m.over != nil {
+			return err
+		}
 	}
 	if !m.up {
 		if !m.benign && m.rnd.IntN(4) == 0 {
@@ -153,6 +175,11 @@ func (m *sim) turn() error {
 		return m.loseAgent()
 	case n == 17:
 		return m.repeat()
+	case n == 18 && m.rnd.IntN(3) == 0:
+		m.edit()
+		return m.step(Load{slices.Clone(m.file)})
+	case n == 19 && m.rnd.IntN(8) == 0:
+		return m.step(Cancel{[]task.ID{m.file[m.rnd.IntN(len(m.file))].ID}})
 	}
 	return m.step(Tick{})
 }
@@ -194,7 +221,20 @@ func (m *sim) onCall(c *sched.Call) error {
 			m.giveBack(id.Value)
 		}
 	case sched.Call_ACCEPT:
+		if !m.benign && m.rnd.IntN(12) == 0 {
+			for _, id := range c.Accept.OfferIDs {
+				m.giveBack(id.Value)
+			}
+			m.pending = append(m.pending, Answered{c, errors.New("connection reset")})
+			return nil
+		}
 		return m.accept(c.Accept)
+	case sched.Call_RECONCILE:
+		for _, t := range c.Reconcile.Tasks {
+			if m.benign || m.rnd.IntN(4) > 0 {
+				m.pending = append(m.pending, m.answer(t.TaskID.Value, t.AgentID.GetValue()))
+			}
+		}
 	case sched.Call_TEARDOWN:
 		m.torn = true
 	case sched.Call_KILL:
@@ -229,7 +269,10 @@ func (m *sim) accept(a *sched.Call_Accept) error {
 		if m.launched[id] != nil {
 			return fmt.Errorf("launch id %s used twice", id)
 		}
-		l := &simLaunch{id: id, agent: agent, need: need(info.Resources)}
+		l := &simLaunch{id: id, agent: agent, need: need(info.Resources), command: *info.Command.Value}
+		if err := m.checkAlone(l); err != nil {
+			return err
+		}
 		m.launched[id] = l
 		m.order = append(m.order, id)
 		if has = has.Sub(l.need); has.CPUs < 0 || has.Mem < 0 {
@@ -345,4 +388,73 @@ func (m *sim) loseAgent() error {
 		}
 	}
 	return m.step(AgentLost{agent})
+}
+
+func fromStream(ev Event) bool {
+	_, isUpdate := ev.(Updated)
+	return isUpdate
+}
+
+// answer is what a master says of one launch that it is asked about.
+func (m *sim) answer(id, agent string) Event {
+	l := m.launched[id]
+	state := mesos.TASK_STAGING
+	switch {
+	case l == nil || l.last != nil && terminal(l.last.GetState()):
+		state = mesos.TASK_GONE
+	case l.lost:
+		state = mesos.TASK_UNREACHABLE
+	case l.ended:
+		state = mesos.TASK_FAILED
+	case l.running:
+		state = mesos.TASK_RUNNING
+	}
+	return Updated{&mesos.TaskStatus{TaskID: mesos.TaskID{Value: id}, AgentID: &mesos.AgentID{Value: agent}, State: &state,
+		Source: mesos.SOURCE_MASTER.Enum(), Reason: mesos.REASON_RECONCILIATION.Enum()}}
+}
+
+// checkAlone: where an earlier launch of the same task may still be alive it is
+// to be killed, and a command that must not run twice is not launched at all.
+func (m *sim) checkAlone(l *simLaunch) error {
+	id, _ := task.ParseLaunchID(l.id)
+	t := m.s.queue.Get(id)
+	for _, o := range m.launched {
+		if other, _ := task.ParseLaunchID(o.id); other != id || o.ended {
+			continue
+		}
+		if t.Spec.Retries == 0 && o.command == l.command {
+			return fmt.Errorf("%s launched while %s may run, in spite of retries: 0", l.id, o.id)
+		}
+		if _, unwanted := m.s.unwanted[o.id]; !unwanted {
+			return fmt.Errorf("%s launched while %s runs, which nobody kills", l.id, o.id)
+		}
+	}
+	return nil
+}
+
+// edit changes the tasks file as a person would, a little here and there.
+func (m *sim) edit() {
+	switch i := m.rnd.IntN(len(m.file)); m.rnd.IntN(4) {
+	case 0:
+		if len(m.file) > 1 {
+			m.file = slices.Delete(m.file, i, i+1)
+		}
+	case 1:
+		more := m.tasks()[0]
+		m.edits++
+		more.ID = task.ID(fmt.Sprintf("n%d", m.edits))
+		m.file = slices.Insert(m.file, i, more)
+	case 2:
+		spec := *m.file[i].Spec
+		m.edits++
+		spec.Command = fmt.Sprintf("true %d", m.edits)
+		spec.Retries = m.rnd.IntN(4) - 1
+		spec.Resources.CPUs = int64(100 * (1 + m.rnd.IntN(30)))
+		m.file[i].Spec = &spec
+	case 3:
+		m.rnd.Shuffle(len(m.file), func(a, b int) { m.file[a], m.file[b] = m.file[b], m.file[a] })
+	}
+	for i := range m.file {
+		m.file[i].Seq, m.file[i].Submitted = uint64(i), m.now
+	}
 }
