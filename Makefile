@@ -1,7 +1,7 @@
 # The version of staticcheck that the code is held to.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test race check bench fuzz cover conformance integration demo clean
+.PHONY: help build test race check bench fuzz cover conformance integration browser demo clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ conformance: build ## ask the embedded Mesos the questions of scripts/conformanc
 
 integration: ## pymesos, msh and others on the embedded Mesos; installs what they need
 	scripts/integration
+
+browser: ## the web page in headless Chromium, which it installs if need be
+	scripts/browser
 
 demo: ## a tour of 20 seconds
 	scripts/demo
