@@ -108,7 +108,7 @@ func (q *queueConfig) check(f *pflag.FlagSet) error {
 		return usage("--user is empty")
 	case q.role == "" || strings.ContainsAny(q.role, " \t\n") || q.role != "*" && strings.ContainsAny(q.role, "*"):
 		return usage("--role %q: want a role name of Mesos, without white space, or *", q.role)
-	case q.refuse < 0 || q.refuse > 365*24*3600:
+	case !(q.refuse >= 0 && q.refuse <= 365*24*3600): // NaN too
 		return usage("--refuse-seconds %g: want 0 to 31536000", q.refuse)
 	case q.infraRetries < 0:
 		return usage("--infra-retries %d: want 0 or more", q.infraRetries)

@@ -22,6 +22,7 @@ func localCommand() *cobra.Command {
 		port    int
 		workDir string
 		entry   entryFlags
+		mesos   mesosFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "local",
@@ -40,6 +41,9 @@ Then every path but /health and /version asks for them (HTTP Basic).`,
 			if err := cluster.check(); err != nil {
 				return err
 			}
+			if err := mesos.check(); err != nil {
+				return err
+			}
 			credentials, err := entry.check(ip)
 			if err != nil {
 				return err
@@ -51,9 +55,11 @@ Then every path but /health and /version asks for them (HTTP Basic).`,
 			if err != nil {
 				return err
 			}
-			return serve(local.Config{IP: ip, Port: port, Agents: cluster.agents, Resources: cluster.resources,
+			cfg := local.Config{IP: ip, Port: port, Agents: cluster.agents, Resources: cluster.resources,
 				Credentials: credentials, AllowRemote: entry.remote,
-				AllocationInterval: cluster.interval, WorkDir: workDir, Log: logrus.NewEntry(logger)})
+				AllocationInterval: cluster.interval, WorkDir: workDir, Log: logrus.NewEntry(logger)}
+			mesos.apply(&cfg)
+			return serve(cfg)
 		},
 	}
 	f := cmd.Flags()
@@ -63,6 +69,7 @@ Then every path but /health and /version asks for them (HTTP Basic).`,
 	f.StringVar(&workDir, "work-dir", filepath.Join(".cmdq", "mesos"), "directory for the sandboxes")
 	entry.register(f)
 	cluster.register(f)
+	mesos.register(f)
 	log.register(f)
 	return cmd
 }
@@ -71,9 +78,10 @@ Then every path but /health and /version asks for them (HTTP Basic).`,
 func serve(cfg local.Config) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, endingSignals()...)
+	surviveBrokenPipes()
 	cluster, err := local.Start(cfg)
 	if err != nil {
-		return &exit{exitCluster, fmt.Errorf("start the embedded Mesos: %w", err)}
+		return notStarted(err, "work-dir")
 	}
 	fmt.Printf("ready: master %s, %s, page %s\n", cluster.Addr(), count(cfg.Agents, "agent"), cluster.PageURL())
 	if cfg.Credentials == nil {

@@ -151,7 +151,17 @@ func (s *session) run(first scheduler.Load) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, endingSignals()...)
 	defer signal.Stop(signals)
+	surviveBrokenPipes()
 
+	// The file is watched before anything is launched: a watch may fail.
+	if err := s.sched.Post(ctx, first); err != nil {
+		return err
+	}
+	if !s.once && s.file.path != "-" {
+		if err := watchFile(ctx, s.file.path, func() { s.reload(ctx) }, func(err error) { s.log.Error(err) }); err != nil {
+			return &exit{exitUsage, err}
+		}
+	}
 	type result struct {
 		over scheduler.Over
 		err  error
@@ -161,14 +171,6 @@ func (s *session) run(first scheduler.Load) error {
 		over, err := s.sched.Run(ctx)
 		ended <- result{over, err}
 	}()
-	if err := s.sched.Post(ctx, first); err != nil {
-		return err
-	}
-	if !s.once {
-		if err := watchFile(ctx, s.file.path, func() { s.reload(ctx) }, func(err error) { s.log.Error(err) }); err != nil {
-			return &exit{exitUsage, err}
-		}
-	}
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	status := 0 // of the signal that ends us
@@ -283,6 +285,12 @@ func endingSignals() []os.Signal {
 	}
 	return list
 }
+
+// surviveBrokenPipes makes a log or a summary that nobody reads any more an error
+// of the write instead of the end of us, who have commands to kill: Ctrl-C ends
+// the other side of "cmdq 2>&1 | tee log" too. The signal is taken and not
+// ignored, since commands would inherit that.
+func surviveBrokenPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // newSecret guards the embedded Mesos of this process.
 func newSecret() string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"os/exec"
@@ -166,6 +167,48 @@ func TestSecondSignal(t *testing.T) {
 	p.says("interrupted: killing 1 task,", 1)
 	p.signal(syscall.SIGINT)
 	p.exits(130)
+}
+
+// TestReaderOfTheLogIsGone: Ctrl-C ends "cmdq 2>&1 | tee log" from both ends. The
+// run still ends as it should.
+func TestReaderOfTheLogIsGone(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p := &program{t: t, dir: t.TempDir()}
+	p.write(longTask)
+	p.cmd = exec.Command(cmdqBinary(t), "run", "--progress", "none")
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, w, w
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Process.Wait() })
+	w.Close()
+	for log := bufio.NewScanner(r); log.Scan() && !strings.Contains(log.Text(), "msg=running"); {
+	}
+	r.Close()
+	p.signal(syscall.SIGINT)
+	p.exits(130)
+	p.noneLeft()
+}
+
+// TestStandardInputIsNotFollowed: it can be read once only.
+func TestStandardInputIsNotFollowed(t *testing.T) {
+	p := &program{t: t, dir: t.TempDir()}
+	p.cmd = exec.Command(cmdqBinary(t), "--tasks", "-", "--progress", "none")
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, &p.out
+	p.cmd.Stdin = strings.NewReader(longTask)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Process.Wait() })
+	p.says("msg=running", 1)
+	p.signal(syscall.SIGINT)
+	if out := p.exits(130); strings.Contains(out, "is not used") {
+		t.Errorf("it was read again:\n%s", out)
+	}
 }
 
 // TestFollowsTheFile: plain cmdq goes quiet when the queue has drained and takes
