@@ -57,7 +57,7 @@ type lines struct {
 }
 
 func (l *lines) show(s scheduler.Snapshot) {
-	if s.States == l.last.States || s.At.Sub(l.said) < l.every {
+	if s.States == l.last.States || time.Since(l.said) < l.every {
 		return
 	}
 	l.write(s)
@@ -70,7 +70,7 @@ func (l *lines) finish(s scheduler.Snapshot) {
 }
 
 func (l *lines) write(s scheduler.Snapshot) {
-	l.said, l.last = s.At, s
+	l.said, l.last = time.Now(), s // s.At may be long ago: nothing happens in a queue that has drained
 	fmt.Fprintf(l.Writer, "progress: %s\n", describeProgress(s, s.At.Sub(l.began)))
 }
 
