@@ -104,7 +104,7 @@ func (s *session) startCluster(secret string) error {
 		Eager: true, WorkDir: s.workDir(), Secret: secret, Log: s.log.WithField("part", "local"),
 	})
 	if err != nil {
-		return &exit{exitCluster, fmt.Errorf("start the embedded Mesos: %w", err)}
+		return notStarted(err, "state")
 	}
 	s.cluster = cluster
 	if s.cfg.progress != "none" {
