@@ -15,7 +15,7 @@ import (
 func TestPlainShowsTheLastChange(t *testing.T) {
 	var out bytes.Buffer
 	l := &lines{Writer: &out, every: plainEvery, began: time.Now()}
-	s := scheduler.Snapshot{At: time.Now(), Tasks: 2, Connected: true}
+	s := scheduler.Snapshot{At: time.Now().Add(-time.Hour), Tasks: 2, Connected: true}
 	s.States[task.Running] = 2
 	l.show(s)
 	s.States[task.Running], s.States[task.Finished] = 0, 2
