@@ -187,7 +187,11 @@ func (a *agent) launchExecutor(f *agentFramework, msg runOnExecutor) *agentExecu
 	a.aside(func() func() {
 		defer cancel()
 		err := makeSandbox(e.sandbox)
-		if err == nil {
+		switch {
+		case err != nil:
+		case e.builtin():
+			err = makeOutputs(e.sandbox)
+		default:
 			err = a.fetch(ctx, e.container, e.sandbox, e.info.Command)
 		}
 		return func() { a.onExecutorPrepared(e, err) }

@@ -179,6 +179,11 @@ func (a *agent) onLimit(c *command) {
 		return
 	}
 	c.timedOut = true
+	if c.executor != nil { // the default executor says nothing before, and has no mercy
+		c.killed = true
+		a.signal(c, syscall.SIGKILL)
+		return
+	}
 	a.kill(c, 0)
 }
 
@@ -213,7 +218,7 @@ func (a *agent) launchFailed(c *command, err error) {
 	reason := mesos.REASON_CONTAINER_LAUNCH_FAILED
 	a.log.WithField("task", c.id()).WithError(err).Warn("a command could not be started")
 	if c.executor != nil {
-		a.finish(c, c.status(mesos.TASK_FAILED, mesos.SOURCE_EXECUTOR, nil, "Failed to launch container: "+err.Error()))
+		a.finish(c, c.status(mesos.TASK_FAILED, mesos.SOURCE_EXECUTOR, nil, "Command exited with status 1: "+err.Error()))
 		return
 	}
 	a.finish(c, c.status(mesos.TASK_FAILED, mesos.SOURCE_AGENT, &reason, "Failed to launch container: "+err.Error()))

@@ -134,7 +134,7 @@ func TestCustomExecutor(t *testing.T) {
 			t.Errorf("the updates are %s", states(all))
 		}
 		for _, st := range all {
-			if st.GetSource() != mesos.SOURCE_EXECUTOR || st.ExecutorID.GetValue() != "e1" || st.AgentID.GetValue() != o.AgentID.Value || len(st.UUID) != 16 ||
+			if st.GetSource() != mesos.SOURCE_EXECUTOR || st.AgentID.GetValue() != o.AgentID.Value || len(st.UUID) != 16 ||
 				st.GetTimestamp() == 0 || st.ContainerStatus.ContainerID.GetValue() == "" || st.ContainerStatus.NetworkInfos[0].IPAddresses[0].GetIPAddress() != "127.0.0.1" {
 				t.Errorf("the update is %v", st)
 			}
@@ -573,7 +573,9 @@ func TestExecutorErrors(t *testing.T) {
 		}, "Invalid executor resources"},
 		{"large", func(x *mesos.ExecutorInfo) { x.Resources = []mesos.Resource{scalarResource("cpus", 4)} },
 			"Total resources cpus:4.1;mem:32 required by task and its executor is more than available"},
-		{"container", func(x *mesos.ExecutorInfo) { x.Container = &mesos.ContainerInfo{Type: mesos.ContainerInfo_MESOS.Enum()} }, "not supported yet: executor.container"},
+		{"container", func(x *mesos.ExecutorInfo) {
+			x.Container = &mesos.ContainerInfo{Type: mesos.ContainerInfo_MESOS.Enum()}
+		}, "not supported yet: executor.container"},
 	}
 	var tasks []mesos.TaskInfo
 	for _, tt := range tests {

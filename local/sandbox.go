@@ -61,6 +61,17 @@ func makeNestedSandbox(sandbox, container, task string) error {
 	return nil
 }
 
+// makeOutputs makes the files that users look for in every sandbox; the default
+// executor itself writes nothing.
+func makeOutputs(sandbox string) error {
+	for _, name := range []string{"stdout", "stderr"} {
+		if err := os.WriteFile(filepath.Join(sandbox, name), nil, 0o640); err != nil {
+			return fmt.Errorf("make the sandbox: %w", err)
+		}
+	}
+	return nil
+}
+
 // pointTo makes a link, or lets the one that is there point elsewhere, all at
 // once; spare is a name that begins no other.
 func pointTo(target, link, spare string) error {
@@ -115,11 +126,13 @@ func runs(cmd *mesos.CommandInfo, container, sandbox string, env []string) proce
 // environment is all a command finds; nothing of ours is inherited. What comes
 // later wins (Mesos: executorEnvironment in src/slave/slave.cpp).
 func (a *agent) environment(c *command) []string {
-	directory := c.sandbox
-	if c.executor != nil {
-		directory = c.executor.sandbox
+	var v variables
+	if c.executor == nil {
+		v = a.variables(c.framework, c.executorID, c.sandbox, a.timing.shutdownGrace)
+	} else { // the default executor tells its tasks little, as seen on Apache Mesos
+		v.set("PATH", defaultPath)
+		v.set("MESOS_CONTAINER_IP", a.addr.Addr().String())
 	}
-	v := a.variables(c.framework, c.executorID, directory, a.timing.shutdownGrace)
 	v.set("MESOS_SANDBOX", c.sandbox)
 	v = append(v, c.task.Command.GetEnvironment().GetVariables()...)
 	v.set("MESOS_ALLOCATION_ROLE", c.role)

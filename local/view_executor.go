@@ -10,6 +10,7 @@ type executorInfoView struct {
 	FrameworkID string        `json:"framework_id"`
 	Command     commandView   `json:"command"`
 	Resources   resourcesView `json:"resources"`
+	Role        string        `json:"role"`
 	Labels      []messageView `json:"labels,omitempty"`
 	Type        string        `json:"type,omitempty"`
 	AgentID     string        `json:"slave_id"`
@@ -32,7 +33,7 @@ type uriView struct {
 func viewExecutor(x *executorRecord) executorInfoView {
 	return executorInfoView{
 		ID: x.id(), Name: x.info.GetName(), FrameworkID: x.framework.id, Command: viewCommand(x.info.Command),
-		Resources: resourcesView(x.resources), Labels: labelsView(x.info.Labels), Type: executorType(x.info), AgentID: x.agent.id,
+		Resources: resourcesView(x.resources), Role: x.role, Labels: labelsView(x.info.Labels), Type: executorType(x.info), AgentID: x.agent.id,
 	}
 }
 
