@@ -11,8 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"time"
-
-	"github.com/ulikunitz/xz"
 )
 
 // maxDirectory bounds the bytes read to list a zip file, which is held in
@@ -39,14 +37,7 @@ func (u *unpacker) archive(file patient, it item) error {
 	case bytes.HasPrefix(magic, []byte("BZh")):
 		return u.tar(bzip2.NewReader(in))
 	case string(magic) == xzMagic:
-		if err := checkXZ(in); err != nil {
-			return err
-		}
-		if _, err := file.file.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-		in.Reset(file)
-		content, err := xz.NewReader(in)
+		content, err := readXZ(file)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
 )
 
@@ -19,36 +20,69 @@ const (
 
 var errXZ = errors.New("xz: malformed")
 
-// checkXZ walks over all blocks of an xz file without unpacking them, and
-// refuses one that asks for too much memory. It looks at nothing else that the
-// library looks at again. (The format: tukaani.org/xz/xz-file-format.txt.)
-func checkXZ(in *bufio.Reader) error {
+// readXZ reads an xz file, from the start, after a look at all of it.
+func readXZ(file patient) (io.Reader, error) {
+	start := func() (*bufio.Reader, error) {
+		_, err := file.file.Seek(0, io.SeekStart)
+		return bufio.NewReaderSize(file, 64<<10), err
+	}
+	in, err := start()
+	if err != nil {
+		return nil, err
+	}
+	left, err := checkXZ(in)
+	if err != nil {
+		return nil, err
+	}
+	if in, err = start(); err != nil {
+		return nil, err
+	}
+	content, err := xz.NewReader(in)
+	if err != nil {
+		return nil, err
+	}
+	return readerFunc(func(p []byte) (int, error) {
+		n, err := content.Read(p)
+		if left -= int64(n); err == io.EOF && left != 0 {
+			err = io.ErrUnexpectedEOF // some damage the library takes for the end
+		}
+		return n, err
+	}), nil
+}
+
+// checkXZ walks over all blocks of an xz file without unpacking them, refuses
+// one that asks for too much memory, and returns how many bytes the file unpacks
+// to. It looks at nothing else that the library looks at again. (The format:
+// tukaani.org/xz/xz-file-format.txt.)
+func checkXZ(in *bufio.Reader) (unpacked int64, err error) {
 	for {
 		header := make([]byte, 12) // magic, flags, CRC
 		if _, err := io.ReadFull(in, header); err != nil {
-			return whole(err)
+			return 0, whole(err)
 		}
 		if string(header[:6]) != xzMagic {
-			return errXZ
+			return 0, errXZ
 		}
 		check, ok := map[byte]int64{0: 0, 1: 4, 4: 8, 10: 32}[header[7]]
 		if !ok {
-			return fmt.Errorf("xz: check %d is not supported", header[7])
+			return 0, fmt.Errorf("xz: check %d is not supported", header[7])
 		}
-		if err := checkXZBlocks(in, check); err != nil {
-			return err
+		n, err := checkXZBlocks(in, check)
+		if err != nil {
+			return 0, err
 		}
+		unpacked += n
 		// What follows the streams is padding, of zeros in fours.
 		for {
 			next, err := in.Peek(4)
 			if len(next) == 0 && err == io.EOF {
-				return nil
+				return unpacked, nil
 			}
-			if len(next) < 4 || string(next) != "\x00\x00\x00\x00" {
+			if string(next) != "\x00\x00\x00\x00" {
 				break
 			}
 			if _, err := in.Discard(4); err != nil {
-				return err
+				return 0, err
 			}
 		}
 	}
@@ -56,28 +90,29 @@ func checkXZ(in *bufio.Reader) error {
 
 // checkXZBlocks goes over the blocks of one stream, its index and its footer.
 // Behind each block's data comes a check of so many bytes.
-func checkXZBlocks(in *bufio.Reader, check int64) error {
+func checkXZBlocks(in *bufio.Reader, check int64) (unpacked int64, err error) {
 	for {
 		size, err := in.ReadByte()
 		if err != nil {
-			return whole(err)
+			return 0, whole(err)
 		}
 		if size == 0 {
-			return skipXZIndex(in)
+			return unpacked, skipXZIndex(in)
 		}
 		header := make([]byte, 4*(int(size)+1)-1)
 		if _, err := io.ReadFull(in, header); err != nil {
-			return whole(err)
+			return 0, whole(err)
 		}
 		if err := checkXZFilter(header[:len(header)-4]); err != nil {
-			return err
+			return 0, err
 		}
-		n, err := skipLZMA2(in)
+		packed, n, err := skipLZMA2(in)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := skip(in, -n&3+check); err != nil {
-			return err
+		unpacked += n
+		if err := skip(in, -packed&3+check); err != nil {
+			return 0, err
 		}
 	}
 }
@@ -112,34 +147,41 @@ func checkXZFilter(header []byte) error {
 	return nil
 }
 
-// skipLZMA2 goes over a block's data, chunk by chunk, and returns its length.
-func skipLZMA2(in *bufio.Reader) (n int64, err error) {
+// skipLZMA2 goes over a block's data, chunk by chunk, and returns its length, and
+// the length of what it unpacks to.
+func skipLZMA2(in *bufio.Reader) (packed, unpacked int64, err error) {
 	for {
 		control, err := in.ReadByte()
 		if err != nil {
-			return 0, whole(err)
+			return 0, 0, whole(err)
 		}
-		n++
+		packed++
 		if control == 0 {
-			return n, nil
+			return packed, unpacked, nil
 		}
-		head, at := 2, 0 // the bytes before the data, and where in them its length less one is
+		head := 2 // length; all lengths are less one
 		switch {
-		case control >= 0xc0: // unpacked length, packed length, properties
-			head, at = 5, 2
+		case control >= 0xc0:
+			head = 5 // unpacked length, packed length, properties
 		case control >= 0x80:
-			head, at = 4, 2
+			head = 4 // unpacked length, packed length
 		case control > 2:
-			return 0, errXZ
+			return 0, 0, errXZ
 		}
 		b := make([]byte, head)
 		if _, err := io.ReadFull(in, b); err != nil {
-			return 0, whole(err)
+			return 0, 0, whole(err)
 		}
-		size := int64(binary.BigEndian.Uint16(b[at:])) + 1
-		n += int64(head) + size
+		size := int64(binary.BigEndian.Uint16(b)) + 1
+		if head == 2 {
+			unpacked += size
+		} else {
+			unpacked += int64(control&0x1f)<<16 + size
+			size = int64(binary.BigEndian.Uint16(b[2:])) + 1
+		}
+		packed += int64(head) + size
 		if err := skip(in, size); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 }
