@@ -26,7 +26,11 @@ func allRoutes(c *Cluster) []string {
 		}
 		list = append(list, "http://"+addr+"/no/such")
 	}
-	add(c.Addr(), c.master.handler())
+	master := c.master.handler()
+	if c.cfg.Chaos {
+		c.addChaos(master)
+	}
+	add(c.Addr(), master)
 	add(c.agents[0].addr.String(), c.agents[0].handler())
 	return list
 }
@@ -49,7 +53,7 @@ func isPublic(u *url.URL) bool {
 // with the secret, which a browser adds.
 func TestStrangers(t *testing.T) {
 	const secret = "s3cret/+ é"
-	c := startCluster(t, Config{Secret: secret})
+	c := startCluster(t, Config{Secret: secret, Chaos: true})
 	for _, address := range allRoutes(c) {
 		u := split(t, address)
 		refused := [][]string{
@@ -71,7 +75,7 @@ func TestStrangers(t *testing.T) {
 
 // TestNoScripts: no route answers in a form that another site could read.
 func TestNoScripts(t *testing.T) {
-	c := startCluster(t, Config{})
+	c := startCluster(t, Config{Chaos: true})
 	for _, address := range allRoutes(c) {
 		status, header, body := ask(t, "GET", address+"?jsonp=alert", "")
 		if strings.Contains(string(body), "alert(") || header.Get("Access-Control-Allow-Origin") != "" || header.Get("X-Content-Type-Options") != "nosniff" {
@@ -86,7 +90,7 @@ func TestNoScripts(t *testing.T) {
 // TestSecret tries every route with and without the secret.
 func TestSecret(t *testing.T) {
 	const secret = "s3cret/+ é"
-	c := startCluster(t, Config{Secret: secret})
+	c := startCluster(t, Config{Secret: secret, Chaos: true})
 	_, port, _ := strings.Cut(c.Addr(), ":")
 	bearer := []string{"Authorization", "Bearer " + secret}
 	for _, address := range allRoutes(c) {
@@ -124,7 +128,7 @@ func TestCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := startCluster(t, Config{Credentials: credentials})
+	c := startCluster(t, Config{Credentials: credentials, Chaos: true})
 	realms := map[string]bool{}
 	for _, address := range allRoutes(c) {
 		u := split(t, address)
@@ -146,7 +150,7 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s with good credentials: %d", address, status)
 		}
 	}
-	for _, want := range []string{"mesos-master-scheduler", "mesos-master-readonly", "mesos-agent-readonly"} {
+	for _, want := range []string{"mesos-master-scheduler", "mesos-master-readonly", "mesos-master-readwrite", "mesos-agent-readonly", "mesos-agent-readwrite"} {
 		if !realms[`Basic realm="`+want+`"`] {
 			t.Errorf("nothing asks for credentials of %s: %v", want, realms)
 		}

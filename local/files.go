@@ -131,22 +131,27 @@ func (a *agent) onFile(use func(w http.ResponseWriter, r *http.Request, root *os
 			http.Error(w, "expecting 'path=value' in query", http.StatusBadRequest)
 			return
 		}
-		p, err := a.locate(strings.TrimRight(name, "/"))
+		err := a.withFile(name, func(root *os.Root, f *os.File, rel string) error { return use(w, r, root, f, rel) })
 		if err != nil {
-			http.Error(w, err.Error(), fileStatus(err))
-			return
-		}
-		root, f, rel, err := p.open()
-		if err != nil {
-			http.Error(w, err.Error(), fileStatus(err))
-			return
-		}
-		defer root.Close()
-		defer f.Close()
-		if err := use(w, r, root, f, rel); err != nil {
 			http.Error(w, err.Error(), fileStatus(err))
 		}
 	}
+}
+
+// withFile opens what a path names for use. rel is its path below root, its
+// sandbox.
+func (a *agent) withFile(name string, use func(root *os.Root, f *os.File, rel string) error) error {
+	p, err := a.locate(strings.TrimRight(name, "/"))
+	if err != nil {
+		return err
+	}
+	root, f, rel, err := p.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	defer f.Close()
+	return use(root, f, rel)
 }
 
 // fileView is an entry of /files/browse.
@@ -163,21 +168,32 @@ type fileView struct {
 // browse lists a directory; nothing for a file.
 func browse(w http.ResponseWriter, r *http.Request, root *os.Root, f *os.File, rel string) error {
 	list := []fileView{}
-	names, err := f.Readdirnames(-1)
-	if err != nil && !errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("list: %w", err)
+	entries, err := entriesOf(root, f, rel)
+	if err != nil {
+		return err
 	}
 	given := strings.TrimRight(r.URL.Query().Get("path"), "/")
-	for _, name := range names {
-		info, err := root.Lstat(filepath.Join(rel, name))
-		if err != nil {
-			continue // it has gone since
-		}
+	for name, info := range entries {
 		list = append(list, viewFile(given+"/"+name, info))
 	}
 	slices.SortFunc(list, func(a, b fileView) int { return cmp.Compare(a.Path, b.Path) })
 	writeJSON(w, marshal(list))
 	return nil
+}
+
+// entriesOf reads a directory; nothing for a file.
+func entriesOf(root *os.Root, f *os.File, rel string) (map[string]fs.FileInfo, error) {
+	names, err := f.Readdirnames(-1)
+	if err != nil && !errors.Is(err, syscall.ENOTDIR) {
+		return nil, fmt.Errorf("list: %w", err)
+	}
+	entries := map[string]fs.FileInfo{}
+	for _, name := range names {
+		if info, err := root.Lstat(filepath.Join(rel, name)); err == nil { // else it has gone since
+			entries[name] = info
+		}
+	}
+	return entries, nil
 }
 
 func viewFile(name string, info fs.FileInfo) fileView {

@@ -13,9 +13,11 @@ func (a *agent) handler() http.Handler {
 		mux.HandleFunc("/slave(1)"+path, h)
 	}
 	both("/api/v1/executor", a.serveExecutor)
+	both("/api/v1", a.serveOperator)
 	both("/health", serveHealth)
 	both("/version", serveVersion)
 	both("/state", reading(a.box, func(*http.Request) (any, error) { return a.viewState(), nil }))
+	both("/flags", reading(a.box, func(*http.Request) (any, error) { return map[string]any{"flags": a.flags()}, nil }))
 	both("/metrics/snapshot", reading(a.box, func(*http.Request) (any, error) { return a.viewMetrics(), nil }))
 	both("/files/browse", a.onFile(browse))
 	both("/files/read", a.onFile(readFile))
@@ -75,7 +77,7 @@ func (a *agent) viewState() agentStateView {
 		buildView: build, StartTime: seconds(a.started), ID: a.id, PID: "slave(1)@" + a.addr.String(), Hostname: a.addr.Addr().String(),
 		Capabilities: agentCapabilities, Resources: resourcesView(a.resources), ReservedResources: map[string]resourcesView{},
 		UnreservedResources: resourcesView(a.resources), MasterHostname: a.line.master.addr.Addr().String(),
-		Flags:      map[string]string{"work_dir": a.workDir},
+		Flags:      a.flags(),
 		Frameworks: []agentFrameworkView{}, Completed: []agentFrameworkView{},
 	}
 	for _, f := range a.frameworks {

@@ -2,7 +2,6 @@ package local
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -23,6 +22,8 @@ func (m *master) handler() *routes {
 	}
 	read := func(path string, view func(r *http.Request) (any, error)) { both(path, reading(m.box, view)) }
 	both("/api/v1/scheduler", m.serveScheduler)
+	both("/api/v1", m.serveOperator)
+	both("/teardown", m.serveTeardown)
 	both("/health", serveHealth)
 	both("/version", serveVersion)
 	both("/redirect", m.serveRedirect)
@@ -159,25 +160,9 @@ func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 // readCall reads and checks the body of a request; the status is 0 if it is a
 // call.
 func readCall(w http.ResponseWriter, r *http.Request) (c *scheduler.Call, status int, text string) {
-	contentType := r.Header.Get("Content-Type")
-	if contentType == "" {
-		return nil, http.StatusBadRequest, "expecting 'Content-Type' to be present"
-	}
-	cdc := codecOf(contentType)
-	if cdc == nil {
-		return nil, http.StatusUnsupportedMediaType, "expecting 'Content-Type' of application/json or application/x-protobuf"
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, http.StatusRequestEntityTooLarge, "a call has at most 16 MiB"
-	case err != nil:
-		return nil, http.StatusBadRequest, "the body ended early"
-	}
 	c = &scheduler.Call{}
-	if err := cdc.decode(body, c); err != nil {
-		return nil, http.StatusBadRequest, "Failed to parse body into Call: " + err.Error()
+	if status, text := readMessage(w, r, c); status != 0 {
+		return nil, status, text
 	}
 	if text := validateCall(c, callerOf(r).principal); text != "" {
 		return nil, http.StatusBadRequest, "Failed to validate scheduler::Call: " + text

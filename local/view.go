@@ -159,6 +159,8 @@ type frameworkView struct {
 	Executors        []executorInfoView `json:"executors"`
 	Labels           []messageView      `json:"labels,omitempty"`
 	OfferConstraints struct{}           `json:"offer_constraints"`
+
+	info *mesos.FrameworkInfo
 }
 
 func (m *master) viewFramework(f *framework) *frameworkView {
@@ -166,7 +168,7 @@ func (m *master) viewFramework(f *framework) *frameworkView {
 		ID: f.id, Name: f.info.Name, Capabilities: []string{}, Hostname: f.info.GetHostname(), WebUIURL: f.info.GetWebUiURL(),
 		Active: f.stream != nil, Connected: f.stream != nil, Recovered: f.recovered, User: f.info.User,
 		FailoverTimeout: f.info.GetFailoverTimeout(), Checkpoint: f.info.GetCheckpoint(), Registered: seconds(f.registered),
-		Principal: f.info.GetPrincipal(), Tasks: []*taskView{}, UnreachableTasks: []*taskView{},
+		info: f.info, Principal: f.info.GetPrincipal(), Tasks: []*taskView{}, UnreachableTasks: []*taskView{},
 		CompletedTasks: append([]*taskView{}, f.completed...), Offers: []offerView{}, Executors: []executorInfoView{}, Labels: labelsView(f.info.Labels),
 	}
 	if !f.reregistered.IsZero() {

@@ -2,8 +2,10 @@ package local
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
 )
@@ -158,44 +160,88 @@ type rolesView struct {
 	Roles []roleSummary `json:"roles"`
 }
 
+// roleSummary is a role. Nobody has a quota or reservations here.
 type roleSummary struct {
-	Name       string        `json:"name"`
-	Weight     float64       `json:"weight"`
-	Frameworks []string      `json:"frameworks"`
-	Resources  resourcesView `json:"resources"`
-	Allocated  resourcesView `json:"allocated"`
-	Offered    resourcesView `json:"offered"`
-	Reserved   resourcesView `json:"reserved"`
+	Name                          string
+	Weight                        float64
+	Resources, Allocated, Offered resourcesView
+	Frameworks                    []string
 }
 
+// MarshalJSON implements json.Marshaler: only quantities are shown.
+func (r roleSummary) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name       string         `json:"name"`
+		Weight     float64        `json:"weight"`
+		Quota      quotaView      `json:"quota"`
+		Resources  quantitiesView `json:"resources"`
+		Allocated  quantitiesView `json:"allocated"`
+		Offered    quantitiesView `json:"offered"`
+		Reserved   quantitiesView `json:"reserved"`
+		Frameworks []string       `json:"frameworks"`
+	}{
+		r.Name, r.Weight, quotaView{Role: r.Name, Consumed: quantitiesView(r.Allocated)},
+		quantitiesView(r.Resources), quantitiesView(r.Allocated), quantitiesView(r.Offered), nil, r.Frameworks,
+	})
+}
+
+// quotaView is a role's quota.
+type quotaView struct {
+	Role      string         `json:"role"`
+	Guarantee quantitiesView `json:"guarantee"`
+	Limit     quantitiesView `json:"limit"`
+	Consumed  quantitiesView `json:"consumed"`
+}
+
+// viewRoles shows the roles that frameworks are in or hold something of, and
+// all roles above them. A role has what those below it have, too.
 func (m *master) viewRoles() rolesView {
-	type sums struct {
-		frameworks         []string
-		allocated, offered Resources
+	roles := map[string]*roleSummary{}
+	at := func(role string, add func(*roleSummary)) {
+		for path := range rolePaths(role) {
+			if strings.HasSuffix(path, "/.") {
+				continue
+			}
+			if roles[path] == nil {
+				roles[path] = &roleSummary{Name: path, Weight: 1, Frameworks: []string{}}
+			}
+			add(roles[path])
+		}
 	}
-	roles := map[string]*sums{}
 	for _, f := range m.sortedFrameworks() {
 		for role, s := range f.roles {
-			if roles[role] == nil {
-				roles[role] = &sums{}
-			}
-			r := roles[role]
-			r.frameworks = append(r.frameworks, f.id)
-			r.allocated = r.allocated.plus(s.allocated)
+			at(role, func(r *roleSummary) { r.Resources = resourcesView(Resources(r.Resources).plus(s.allocated)) })
+			roles[role].Frameworks = append(roles[role].Frameworks, f.id)
 		}
 		for _, o := range f.offers {
-			roles[o.role].offered = roles[o.role].offered.plus(o.resources)
+			at(o.role, func(r *roleSummary) { r.Offered = resourcesView(Resources(r.Offered).plus(o.resources)) })
 		}
 	}
 	v := rolesView{Roles: []roleSummary{}}
 	for _, name := range slices.Sorted(maps.Keys(roles)) {
 		r := roles[name]
-		v.Roles = append(v.Roles, roleSummary{
-			Name: name, Weight: 1, Frameworks: r.frameworks, Resources: resourcesView(r.allocated),
-			Allocated: resourcesView(r.allocated.minus(r.offered)), Offered: resourcesView(r.offered),
-		})
+		r.Allocated = resourcesView(Resources(r.Resources).minus(Resources(r.Offered)))
+		v.Roles = append(v.Roles, *r)
 	}
 	return v
+}
+
+// quantitiesView writes the scalars among resources.
+type quantitiesView Resources
+
+// MarshalJSON implements json.Marshaler.
+func (v quantitiesView) MarshalJSON() ([]byte, error) {
+	buf := []byte("{")
+	for _, x := range v {
+		if x.ranges != nil || x.set != nil {
+			continue
+		}
+		if len(buf) > 1 {
+			buf = append(buf, ',')
+		}
+		buf = appendFloat(append(appendString(buf, x.name), ':'), float64(x.scalar)/1000)
+	}
+	return append(buf, '}'), nil
 }
 
 // summaryStates are the states that /state-summary counts.
