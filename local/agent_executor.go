@@ -47,6 +47,7 @@ type agentExecutor struct {
 	pid    int     // 0: not known to be there
 	sent   bool    // it has been given a task
 	cancel context.CancelFunc
+	silent bool         // it did not come back when its agent was started again
 	cause  *termination // why it is being ended, if there is more to say than that it ended
 
 	queue  []*delivery         // what it has not been given yet
@@ -350,13 +351,17 @@ func (a *agent) executorEnded(e *agentExecutor, status int32) {
 	if cause == nil {
 		cause = &termination{mesos.REASON_EXECUTOR_TERMINATED, "Executor terminated"}
 	}
+	state := mesos.TASK_FAILED
+	if e.silent {
+		state = f.brief.capabilities.aware(mesos.TASK_GONE)
+	}
 	for _, c := range e.sortedTasks() {
 		switch {
 		case f.leaving:
 			c.ended = true
 			a.complete(c)
 		case !c.ended:
-			a.finish(c, c.status(mesos.TASK_FAILED, mesos.SOURCE_AGENT, &cause.reason, cause.text))
+			a.finish(c, c.status(state, mesos.SOURCE_AGENT, &cause.reason, cause.text))
 		}
 	}
 	a.forgetExecutor(e)

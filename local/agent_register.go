@@ -18,13 +18,12 @@ type registration struct {
 	fresh   bool // the agent left for good: the next start is a new agent's
 }
 
+// stop ends all that goes on by itself, also what its timers have posted.
 func (r *registration) stop() {
 	r.done = false
-	for _, t := range []*time.Timer{r.retry, r.silence} {
-		if t != nil {
-			t.Stop()
-		}
-	}
+	stopTimer(r.retry)
+	stopTimer(r.silence)
+	r.retry, r.silence = nil, nil
 }
 
 // maxRegistrationWait bounds the time between two requests to be registered
@@ -138,9 +137,7 @@ func (a *agent) admitted(silence time.Duration) {
 // expectPing registers again if no ping comes for too long after the last one.
 // Pings that come late, from before we hung, do not help.
 func (a *agent) expectPing(last time.Time) {
-	if a.standing.silence != nil {
-		a.standing.silence.Stop()
-	}
+	stopTimer(a.standing.silence)
 	if a.standing.limit <= 0 {
 		return
 	}
@@ -330,6 +327,7 @@ func (a *agent) endSilentExecutors() {
 		for _, e := range f.executors {
 			if !e.builtin() && e.state < executorTerminating && e.stream == nil {
 				e.state = executorTerminating
+				e.silent = true
 				e.cause = &termination{
 					mesos.REASON_EXECUTOR_REREGISTRATION_TIMEOUT, "Executor did not reregister within " + formatDuration(a.timing.reregistration),
 				}

@@ -322,7 +322,8 @@ func (a *agent) escalate(c *command, grace time.Duration) {
 	c.stopKilling()
 	c.deadline = a.now.Add(grace)
 	c.kills = time.AfterFunc(grace, func() {
-		a.box.post(func() {
+		// The command executor does this in Mesos, also while its agent hangs.
+		a.box.interrupt(func() {
 			if !c.ended {
 				a.signal(c, syscall.SIGKILL)
 			}
