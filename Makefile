@@ -33,10 +33,10 @@ cover: ## which lines the tests reach
 conformance: build ## ask the embedded Mesos the questions of scripts/conformance
 	scripts/conform
 
-integration: ## pymesos, msh and others on the embedded Mesos; installs what they need
+integration: browser ## what needs more than Go: pymesos, msh, Chromium; installs it
 	scripts/integration
 
-browser: ## the web page in headless Chromium, which it installs if need be
+browser: ## of it, only the web page in headless Chromium
 	scripts/browser
 
 demo: ## a tour of 20 seconds
