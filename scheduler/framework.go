@@ -45,6 +45,9 @@ func (s *state) onErrored(ev Errored) {
 		text += ": somebody tore this framework down"
 	}
 	s.eff.Over = &Over{Why: Refused, Message: text}
+	if s.leaving != nil {
+		s.eff.Over.Why = s.leaving.why // we were on our way out
+	}
 }
 
 // newFramework goes on under a new id: the master dropped the old one after a

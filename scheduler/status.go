@@ -191,6 +191,15 @@ func (s *state) settle(t *task.Task, a *task.Attempt) {
 	}
 }
 
+// settleAll ends every wait for an exit status: it cannot come any more.
+func (s *state) settleAll() {
+	for _, t := range s.activeTasks() {
+		if a := t.Current(); !a.Settle.IsZero() {
+			s.settle(t, a)
+		}
+	}
+}
+
 // onUnsure marks the launch: it may still run.
 func (s *state) onUnsure(t *task.Task, a *task.Attempt, u *update) {
 	if !a.MayStillRun.IsZero() {

@@ -71,6 +71,7 @@ func (s *state) tickLeaving() {
 	if s.active() > 0 && l.until.After(s.now) && s.link.phase == up {
 		return
 	}
+	s.settleAll()
 	if s.link.phase != up {
 		s.eff.Over = &Over{Why: l.why, Message: "not subscribed"}
 		return
