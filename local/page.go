@@ -25,8 +25,12 @@ var pageFiles embed.FS
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// errNoPage says that a page is about something the master does not know.
-var errNoPage = errors.New("the master does not know it; only so much is kept of what has ended")
+// Why there is no page: it is about something the master does not know, or the
+// master has stopped.
+var (
+	errNoPage  = errors.New("the master does not know it; only so much is kept of what has ended")
+	errStopped = errors.New("the cluster is shutting down")
+)
 
 // pageTemplates are the pages by the name of their file.
 var pageTemplates = parsePages("home", "frameworks", "framework", "agents", "agent", "offers", "roles", "sandbox", "error")
@@ -82,7 +86,7 @@ func (m *master) servePage(w http.ResponseWriter, r *http.Request, name string, 
 	}
 	s := m.snapshot()
 	if s == nil {
-		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		writeErrorPage(w, http.StatusServiceUnavailable, errStopped)
 		return
 	}
 	p, err := view(s, r)

@@ -1,11 +1,15 @@
 package local
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/mesos/mesos-go/api/v1/lib"
 )
 
 func TestMoment(t *testing.T) {
@@ -75,5 +79,37 @@ func TestNatural(t *testing.T) {
 	at := func(s string) int { return slices.Index(mixed, s) }
 	if at("a2") > at("a10") || at("2") > at("10") || at("a") > at("b") || at("a10") > at("b") {
 		t.Errorf("%q", mixed)
+	}
+}
+
+// TestFirst compares with sorting everything.
+func TestFirst(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		list := make([]int, random.IntN(1000))
+		for i := range list {
+			list[i] = random.IntN(200)
+		}
+		n := random.IntN(len(list) + 1)
+		want := slices.Sorted(slices.Values(list))[:n]
+		if got := first(list, n, cmp.Compare[int]); !slices.Equal(got, want) {
+			t.Fatalf("the first %d of %d: %v, want %v", n, len(list), got, want)
+		}
+	}
+}
+
+func TestCommandText(t *testing.T) {
+	long := strings.Repeat("é", keptText)
+	for want, c := range map[string]*mesos.CommandInfo{
+		"":                            nil,
+		"echo a | cat":                {Value: new("echo a | cat")},
+		"/bin/true":                   {Value: new("/bin/true"), Shell: new(false)},
+		`"sh" "-c" "echo \"a\""`:      {Value: new("/bin/sh"), Shell: new(false), Arguments: []string{"sh", "-c", `echo "a"`}},
+		long[:keptText] + "…":         {Value: &long},
+		`"` + long[:keptText-2] + "…": {Value: new("x"), Shell: new(false), Arguments: []string{long, "never", "reached"}},
+	} {
+		if got := commandText(c); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

@@ -116,7 +116,7 @@ func (m *master) serveSandboxFile(w http.ResponseWriter, r *http.Request, use fu
 	}
 	t, err := m.sandboxTask(r)
 	if err != nil {
-		http.Error(w, err.Error(), fileStatusOfPage(err))
+		http.Error(w, err.Error(), sandboxStatus(err))
 		return
 	}
 	name := r.URL.Query().Get("path")

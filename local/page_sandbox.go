@@ -10,8 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +28,7 @@ const (
 type taskDetail struct {
 	command, message, reason, source string
 	run                              string // the container of its executor; "" if not known
+	nested                           string // its own container, if that is one in its executor's
 }
 
 func detailOf(t *task) taskDetail {
@@ -44,23 +45,29 @@ func detailOf(t *task) taskDetail {
 	}
 	for _, s := range t.statuses {
 		if id := s.GetContainerStatus().GetContainerID(); id != nil {
-			for id.Parent != nil {
-				id = id.Parent
+			d.run, d.nested = id.Value, ""
+			if id.Parent != nil {
+				d.run, d.nested = id.Parent.Value, id.Value
 			}
-			d.run = id.Value
 		}
 	}
 	return d
 }
 
+// commandText is the line for the shell, or the words of what is run without
+// one.
 func commandText(c *mesos.CommandInfo) string {
-	switch {
-	case c == nil:
-		return ""
-	case c.GetShell() || len(c.Arguments) == 0:
+	if c == nil || c.GetShell() || len(c.Arguments) == 0 {
 		return shorten(c.GetValue())
 	}
-	return shorten(c.GetValue() + "  " + shorten(fmt.Sprintf("%.20q", c.Arguments)))
+	var words []byte
+	for _, word := range c.Arguments {
+		words = append(strconv.AppendQuote(words, shorten(word)), ' ')
+		if len(words) > keptText {
+			break
+		}
+	}
+	return shorten(strings.TrimSuffix(string(words), " "))
 }
 
 // shorten cuts a text that is kept, so that it keeps no more than it shows.
@@ -76,6 +83,7 @@ type sandboxTask struct {
 	view      *taskView
 	framework string // its name
 	host      string
+	agent     string // its page; "" when it is not there any more
 	root      string // its executor's sandbox
 	start     string // below the root: where the task's own files are
 }
@@ -93,12 +101,18 @@ func (m *master) findTask(framework, id, run string) *taskView {
 		return nil
 	}
 	if f := m.frameworks[framework]; f != nil {
+		live := slices.Clone(f.unreachable)
 		if t := f.tasks[id]; t != nil {
-			if v := viewTask(t); fits(v) {
-				return v
+			live = append(live, t)
+		}
+		for _, t := range slices.Backward(live) {
+			if t.id() == id {
+				if v := viewTask(t); fits(v) {
+					return v
+				}
 			}
 		}
-		return cmp.Or(newest(f.completed), newest(m.viewFramework(f).UnreachableTasks))
+		return newest(f.completed)
 	}
 	for _, f := range slices.Backward(m.completed) {
 		if f.ID == framework {
@@ -112,17 +126,20 @@ func (m *master) findTask(framework, id, run string) *taskView {
 func (m *master) sandboxTask(r *http.Request) (sandboxTask, error) {
 	framework, id, run := r.PathValue("framework"), r.PathValue("task"), r.URL.Query().Get("run")
 	var t sandboxTask
-	m.box.call(func() {
+	there := m.box.call(func() {
 		t.view = m.findTask(framework, id, run)
 		if t.view == nil {
 			return
 		}
 		t.framework, t.host = m.frameworkName(framework), shortAgent(t.view.AgentID)
 		if a := m.agent(t.view.AgentID); a != nil {
-			t.host = a.addr.String()
+			t.host, t.agent = a.addr.String(), agentPage(a.id)
 		}
 	})
-	if t.view == nil {
+	switch {
+	case !there:
+		return t, errStopped
+	case t.view == nil:
 		return t, errNoPage
 	}
 	executor := cmp.Or(t.view.ExecutorID, id)
@@ -133,10 +150,8 @@ func (m *master) sandboxTask(r *http.Request) (sandboxTask, error) {
 		}
 	}
 	t.root, t.start = runDir(m.workDir, t.view.AgentID, framework, executor, run), "."
-	if own := filepath.Join("tasks", id); validateID(id) == "" && executor != id {
-		if info, err := os.Lstat(filepath.Join(t.root, own)); err == nil && info.IsDir() {
-			t.start = own // a task of a group
-		}
+	if validateID(t.view.detail.nested) == "" {
+		t.start = path.Join("containers", t.view.detail.nested) // a task of a group
 	}
 	return t, nil
 }
@@ -223,7 +238,7 @@ func (m *master) serveSandbox(w http.ResponseWriter, r *http.Request) {
 	}
 	t, err := m.sandboxTask(r)
 	if err != nil {
-		writeErrorPage(w, fileStatusOfPage(err), err)
+		writeErrorPage(w, sandboxStatus(err), err)
 		return
 	}
 	given := r.URL.Query().Get("path")
@@ -253,9 +268,12 @@ func (m *master) serveSandbox(w http.ResponseWriter, r *http.Request) {
 	writePage(w, http.StatusOK, "sandbox", page{Title: "Task " + t.view.ID, Here: "tasks", Now: moment{s.now, s.now}, Body: body})
 }
 
-func fileStatusOfPage(err error) int {
-	if errors.Is(err, errNoPage) {
+func sandboxStatus(err error) int {
+	switch {
+	case errors.Is(err, errNoPage):
 		return http.StatusNotFound
+	case errors.Is(err, errStopped):
+		return http.StatusServiceUnavailable
 	}
 	return fileStatus(err)
 }
@@ -267,7 +285,7 @@ func (t *sandboxTask) body(s *snapshot) sandboxBody {
 	d := v.detail
 	b := sandboxBody{
 		Task: taskRow{taskView: v, FrameworkName: cmp.Or(t.framework, v.FrameworkID), FrameworkHref: frameworkPage(v.FrameworkID),
-			Word: stateWord(v.State), Class: stateClass(v.State), Health: v.health(), Host: t.host, AgentHref: agentPage(v.AgentID),
+			Word: stateWord(v.State), Class: stateClass(v.State), Health: v.health(), Host: t.host, AgentHref: t.agent,
 			Started: s.at(started), Stopped: s.at(stopped)},
 		Facts:     taskDetailView{d.command, d.message, d.reason, d.source},
 		Resources: amounts(v.Resources),
@@ -303,7 +321,7 @@ func (t *sandboxTask) fill(b *sandboxBody, s *snapshot, root *os.Root, f *os.Fil
 		return err
 	}
 	for _, name := range []string{"stdout", "stderr"} {
-		if at := slices.IndexFunc(b.Entries, func(e entryRow) bool { return e.Name == name }); at < 0 || rel != filepath.Clean(t.start) {
+		if at := slices.IndexFunc(b.Entries, func(e entryRow) bool { return e.Name == name }); at < 0 || rel != t.start {
 			continue
 		}
 		name = path.Join(rel, name)

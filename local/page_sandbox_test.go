@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
 // TestSandboxPage reads a sandbox through the master, and tries to read more.
@@ -133,4 +134,42 @@ func follow(t *testing.T, c *Cluster, at, name string, offset int) followed {
 		t.Fatalf("%d %s %v", status, body, err)
 	}
 	return part
+}
+
+// TestSandboxOfGroup: a task of a group has its own directory in its
+// executor's sandbox, and its page begins there.
+func TestSandboxOfGroup(t *testing.T) {
+	c := startCluster(t, Config{})
+	s := subscribe(t, c, codecProtobuf, modern)
+	o := s.offer()
+	one, two := command1("one", o, "echo I am one"), command1("two", o, "echo I am two")
+	x := mesos.ExecutorInfo{Type: mesos.ExecutorInfo_DEFAULT, ExecutorID: mesos.ExecutorID{Value: "x"}, FrameworkID: &mesos.FrameworkID{Value: s.id},
+		Resources: []mesos.Resource{scalarResource("cpus", 0.1), scalarResource("mem", 32), scalarResource("disk", 10)}}
+	s.call(&scheduler.Call{Type: scheduler.Call_ACCEPT, Accept: &scheduler.Call_Accept{OfferIDs: []mesos.OfferID{o.ID}, Operations: []mesos.Offer_Operation{{
+		Type:        mesos.Offer_Operation_LAUNCH_GROUP,
+		LaunchGroup: &mesos.Offer_Operation_LaunchGroup{Executor: x, TaskGroup: mesos.TaskGroupInfo{Tasks: []mesos.TaskInfo{one, two}}},
+	}}}})
+	for _, id := range []string{"one", "two"} {
+		s.until(id, mesos.TASK_FINISHED)
+		mustHave(t, look(t, c, sandboxPage(s.id, id, "")), "\nI am "+id+"\n</pre>", "containers</bdi>", "<dt>Executor</dt><dd><bdi>x</bdi>")
+	}
+	mustHave(t, look(t, c, sandboxPage(s.id, "one", "")+"?path=."), "containers</bdi>/", "tasks</bdi>/")
+}
+
+// TestSandboxRuns: tasks of the same id are told apart by their run.
+func TestSandboxRuns(t *testing.T) {
+	c := startCluster(t, Config{})
+	s := subscribe(t, c, codecProtobuf, modern)
+	for _, word := range []string{"first", "second"} {
+		o := s.offer()
+		s.accept(0, []mesos.Offer{o}, command1("again", o, "echo "+word))
+		s.until("again", mesos.TASK_FINISHED)
+	}
+	links := regexp.MustCompile(`href="([^"]*/tasks/again\?run=[^"]*)"`).FindAllStringSubmatch(look(t, c, "/"), -1)
+	if len(links) != 2 || links[0][1] == links[1][1] {
+		t.Fatalf("%q", links)
+	}
+	mustHave(t, look(t, c, links[0][1]), "\nsecond\n</pre>")
+	mustHave(t, look(t, c, links[1][1]), "\nfirst\n</pre>")
+	mustHave(t, look(t, c, sandboxPage(s.id, "again", "")), "\nsecond\n</pre>")
 }

@@ -172,14 +172,16 @@ func (t *taskView) span() (started, stopped float64) {
 	return started, stopped
 }
 
-func stateEnds(state string) bool {
+// endNames are the states that end a task.
+var endNames = func() map[string]bool {
+	names := map[string]bool{}
 	for _, s := range endStates {
-		if s.String() == state {
-			return true
-		}
+		names[s.String()] = true
 	}
-	return false
-}
+	return names
+}()
+
+func stateEnds(state string) bool { return endNames[state] }
 
 // health is what the task's check said last.
 func (t *taskView) health() string {
@@ -214,13 +216,6 @@ func (l *listing) fill(t *taskTable, tasks []pageTask) {
 			key = "stopped"
 		}
 	}
-	slices.SortStableFunc(tasks, func(a, b pageTask) int {
-		order := cmp.Or(taskOrder[key](&a, &b), taskOrder["id"](&a, &b))
-		if descend {
-			return -order
-		}
-		return order
-	})
 	t.Columns = l.columns(t, key, descend)
 	if len(l.words) > 0 {
 		t.Empty = "No task here matches the filter."
@@ -235,6 +230,17 @@ func (l *listing) fill(t *taskTable, tasks []pageTask) {
 	from := (number - 1) * rowsPerPage
 	to := min(from+rowsPerPage, len(tasks))
 	t.First, t.Last = from+1, to
+	by := taskOrder[key]
+	tasks = first(tasks, to, func(a, b pageTask) int {
+		order := by(&a, &b)
+		if order == 0 {
+			order = natural(a.ID, b.ID)
+		}
+		if descend {
+			return -order
+		}
+		return order
+	})
 	if number > 1 {
 		t.Previous = l.link(t.ID, t.ID, strconv.Itoa(number-1))
 	}
@@ -243,6 +249,31 @@ func (l *listing) fill(t *taskTable, tasks []pageTask) {
 	}
 	for i := range tasks[from:to] {
 		t.Rows = append(t.Rows, l.row(&tasks[from+i]))
+	}
+}
+
+// first sorts the first n of a list, which it changes, and returns them. Of many
+// tasks a page shows few: most are only compared with the last of those.
+func first[T any](list []T, n int, compare func(a, b T) int) []T {
+	room := 2*n + 100
+	if len(list) <= room {
+		slices.SortStableFunc(list, compare)
+		return list[:n]
+	}
+	kept := slices.Clone(list[:room])
+	for rest := list[room:]; ; {
+		slices.SortStableFunc(kept, compare)
+		kept = kept[:n]
+		for len(rest) > 0 && len(kept) < room {
+			if n == 0 || compare(rest[0], kept[n-1]) < 0 {
+				kept = append(kept, rest[0])
+			}
+			rest = rest[1:]
+		}
+		if len(rest) == 0 {
+			slices.SortStableFunc(kept, compare)
+			return kept[:n]
+		}
 	}
 }
 
