@@ -1,4 +1,5 @@
 """What a pymesos scheduler lives through when parts of the embedded Mesos fail on purpose (--chaos)."""
+import logging
 import os
 import unittest
 
@@ -9,6 +10,8 @@ from scheduler import Recorder, command_task, start
 @unittest.skipIf(os.environ.get("MESOS_MASTER"), "another master does no faults on purpose")
 class FaultsTest(unittest.TestCase):
     def setUp(self):
+        logging.disable(logging.CRITICAL)  # pymesos logs every call that a fault cuts off
+        self.addCleanup(logging.disable, logging.NOTSET)
         self.cluster = Cluster(agents=2, chaos=True)
         self.addCleanup(self.stop)
 
