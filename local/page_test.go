@@ -239,7 +239,7 @@ func TestPageNotThere(t *testing.T) {
 		frameworkPage(s.id) + "/tasks/y/download?path=stdout", frameworkPage(s.id) + "/tasks/..%2f..%2fy", "/page/frameworks/..%2f..", "/page/frameworks//x"} {
 		status, header, _ := ask(t, "GET", "http://"+c.Addr()+path, "")
 		if status == http.StatusTemporaryRedirect || status == http.StatusMovedPermanently {
-			status, header, _ = ask(t, "GET", "http://"+c.Addr()+header.Get("Location"), "")
+			status, _, _ = ask(t, "GET", "http://"+c.Addr()+header.Get("Location"), "")
 		}
 		if status != 404 {
 			t.Errorf("%s: %d", path, status)
@@ -288,6 +288,38 @@ func TestPageDoor(t *testing.T) {
 	for _, path := range paths[:4] {
 		if status, _, body := ask(t, "GET", s+path, "", "Cookie", cookie); status != 200 || strings.Contains(string(body), secret) {
 			t.Errorf("%s with the cookie: %d", path, status)
+		}
+	}
+}
+
+// TestPageUnreachable: an agent that is gone leaves its tasks and their
+// sandboxes to look at.
+func TestPageUnreachable(t *testing.T) {
+	c := startCluster(t, Config{Agents: 2, AgentPingTimeout: 20 * time.Millisecond, MaxAgentPingTimeouts: 2, Chaos: true})
+	s := subscribe(t, c, codecProtobuf, modern)
+	o := s.offer()
+	s.accept(0, []mesos.Offer{o}, command1("far", o, "echo still here; sleep 1000"))
+	s.until("far", mesos.TASK_RUNNING)
+	i, err := c.FindAgent(o.AgentID.Value)
+	if err == nil {
+		err = c.HangAgent(i)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("far", mesos.TASK_UNREACHABLE)
+	home := look(t, c, "/")
+	mustHave(t, home, "No task is active.", "No task has completed yet.", `<bdi>far</bdi>`, `<span class="state odd">Unreachable</span>`,
+		`<tr><th scope="row">Activated</th><td class="n">1</td></tr>`, `<tr><th scope="row">Unreachable</th><td class="n">1</td></tr>`)
+	mustHave(t, look(t, c, "/page/agents"), "1 unreachable.")
+	mustHave(t, look(t, c, sandboxPage(s.id, "far", "")), "still here\n</pre>", "Unreachable")
+	if status, _, _ := ask(t, "GET", "http://"+c.Addr()+agentPage(o.AgentID.Value), ""); status != 404 {
+		t.Errorf("the page of an agent that is gone: %d", status)
+	}
+	for _, page := range []string{home, look(t, c, sandboxPage(s.id, "far", ""))} {
+		checkMarkup(t, page)
+		if strings.Contains(page, agentPage(o.AgentID.Value)) {
+			t.Error("a link leads to an agent that is gone")
 		}
 	}
 }
