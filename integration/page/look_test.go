@@ -39,6 +39,8 @@ const overlaps = `(() => {
 	for (let n = walk.nextNode(); n; n = walk.nextNode()) {
 		const e = n.parentElement;
 		if (!n.textContent.trim() || !e.checkVisibility() || e.closest(".unseen, .skip, pre")) continue;
+		const head = e.closest("thead");
+		if (head && getComputedStyle(head).clipPath !== "none") continue;
 		const part = e.closest("aside, main, header")?.getBoundingClientRect();
 		const clip = e.closest(".scroll, .fit")?.getBoundingClientRect();
 		const range = document.createRange();
