@@ -3,10 +3,13 @@
 package page_test
 
 import (
+	"bufio"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -164,4 +167,62 @@ func TestNoScript(t *testing.T) {
 	b.until(`document.querySelector("th[aria-sort] a[data-key=completed-state]") !== null`)
 	b.do(chromedp.Click(`//a[starts-with(., "Sandbox")]`, chromedp.BySearch))
 	b.until(`document.querySelector("#log-stdout") !== null`)
+}
+
+// TestSecret opens the page of `cmdq run`, whose address holds a secret: the
+// browser comes in, keeps it as a cookie and shows it nowhere.
+func TestSecret(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "tasks.yaml")
+	if err := os.WriteFile(file, []byte("tasks: [{id: wait, command: 'until [ -e "+dir+"/go ]; do sleep 0.05; done', cpus: 0.1, mem: 16}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client := exec.Command(cmdq, "run", "--master", "local", "--progress", "plain", file)
+	client.Dir = dir
+	out, err := client.StderrPipe()
+	if err == nil {
+		err = client.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := ""
+	lines := bufio.NewScanner(out)
+	for address == "" && lines.Scan() {
+		_, address, _ = strings.Cut(lines.Text(), ", page ")
+	}
+	ended := make(chan error, 1)
+	go func() {
+		for lines.Scan() {
+		}
+		ended <- client.Wait()
+	}()
+	t.Cleanup(func() {
+		if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+			t.Error(err)
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error("cmdq run:", err)
+			}
+		case <-time.After(patience):
+			t.Error("cmdq run does not end", client.Process.Kill())
+		}
+	})
+	page, secret, found := strings.Cut(address, "?secret=")
+	if !found {
+		t.Fatalf("the address is %q", address)
+	}
+	b := openTab(t)
+	b.open(address)
+	b.until(`document.querySelector("#active-scroll .state")?.textContent === "Running"`)
+	if at := evaluate[string](b, "location.href"); at != page {
+		t.Errorf("the address became %q", at)
+	}
+	if text := evaluate[string](b, "document.documentElement.outerHTML + document.cookie"); strings.Contains(text, secret) {
+		t.Error("the page shows the secret")
+	}
+	b.do(chromedp.Click(`//a[starts-with(., "Sandbox")]`, chromedp.BySearch), chromedp.WaitVisible("#log-stdout"))
+	b.until(`document.querySelector(".log .gone").textContent === ""`)
 }
