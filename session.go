@@ -208,7 +208,7 @@ func (s *session) reload(ctx context.Context) {
 	file, err := s.file.read()
 	switch {
 	case err != nil:
-		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, err)
+		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, badFile(err))
 	case file != nil:
 		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now())}); err != nil {
 			s.log.Debug(err) // we are ending

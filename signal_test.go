@@ -227,6 +227,9 @@ func TestFollowsTheFile(t *testing.T) {
 	p.write("tasks:\n  - {id: a, comand: 'true'}\n") // a slip changes nothing
 	p.says("the queue goes on as it was", 1)
 
+	p.write("tasks:\n" + strings.Repeat("  - {id: a}\n", maxErrors+1)) // nor do many
+	p.says("and 3003 more", 1)
+
 	p.write(one) // b has ended; taking it out changes nothing
 	p.says("tasks file read again: 0 new, 0 changed, 0 removed", 1)
 	p.signal(syscall.SIGINT)
