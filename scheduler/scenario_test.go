@@ -102,7 +102,6 @@ type env struct {
 	now   time.Time
 	out   bytes.Buffer
 	uuids int
-	seq   uint64
 	quiet bool
 }
 
