@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/user"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -30,7 +29,6 @@ type queueConfig struct {
 	joblog, progress     string
 	cluster              clusterFlags
 	log                  logFlags
-	agentsOfMaster       int  // N of local[N], 0 for any other master
 	embedded             bool // --master local
 }
 
@@ -202,12 +200,4 @@ func (l *logFlags) logger(w io.Writer, quiet bool) (*logrus.Logger, error) {
 	}
 	log.SetLevel(level)
 	return log, nil
-}
-
-// absolute is a path that survives a change of directory, for messages.
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
 }
