@@ -33,7 +33,8 @@ func (a *agent) fetch(ctx context.Context, container, sandbox string, c *mesos.C
 		}
 	}
 	if err := a.fetcher.Fetch(ctx, sandbox, uris); err != nil {
-		return fmt.Errorf("Failed to fetch all URIs for container '%s': %w", container, err) //nolint:staticcheck // Mesos' words
+		//lint:ignore ST1005 these are Mesos' words, and frameworks look for them
+		return fmt.Errorf("Failed to fetch all URIs for container '%s': %w", container, err)
 	}
 	return nil
 }
