@@ -94,13 +94,17 @@ func wantEvent(t *testing.T, events <-chan *executor.Event, kind executor.Event_
 // offerWith is the first offer with so many cpus.
 func (s *client) offerWith(cpus float64) mesos.Offer {
 	s.t.Helper()
-	for {
+	var seen []float64
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		o := s.offer()
 		if offered(o, "cpus") == cpus {
 			return o
 		}
+		seen = append(seen, offered(o, "cpus"))
 		s.decline(0, o)
 	}
+	s.t.Fatalf("no offer has %v cpus; the last ones had %v", cpus, seen[max(0, len(seen)-5):])
+	return mesos.Offer{}
 }
 
 func (s *client) failure() *scheduler.Event_Failure {
