@@ -70,6 +70,16 @@ func (s *state) forget(a *agent) {
 	}
 }
 
+// forgetIdle drops, on a new stream, what may have gone while nobody could tell
+// us: agents that hold nothing of ours. Those that are there are offered again.
+func (s *state) forgetIdle() {
+	for _, a := range s.agents {
+		if a.used == (task.Resources{}) && !a.restUntil.After(s.now) {
+			delete(s.agents, a.id)
+		}
+	}
+}
+
 // onExecutorLost: executorLost. The updates of its tasks come on their own.
 func (s *state) onExecutorLost(ev ExecutorLost) {
 	s.note(logrus.WarnLevel, logrus.Fields{"agent": ev.Agent}, "executor %s ended with wait status %d", ev.Executor, ev.Status)

@@ -65,6 +65,7 @@ const (
 	retryMax          = time.Minute
 	connectFirst      = time.Second
 	connectMax        = 15 * time.Second
+	streamHeld        = 30 * time.Second // a stream this old was no failed try
 	newIDGrace        = 10 * time.Second // commands of a framework that was removed get this long to die
 	killAgain         = 5 * time.Second
 	maxAccept         = 4 << 20 // bytes of launches in one ACCEPT

@@ -25,7 +25,9 @@ type link struct {
 	phase      phase
 	started    time.Time // of the first step
 	next       time.Time // when to try again, in phase down
-	failures   int       // tries since the last SUBSCRIBED that went wrong
+	failures   int       // tries that went wrong since a stream last held
+	since      time.Time // of the last SUBSCRIBED
+	offered    bool      // offers came since
 	last       error     // of the last try that went wrong
 	ever       bool      // we were subscribed at least once
 	seen       time.Time // when the master last showed that we are subscribed
@@ -88,8 +90,10 @@ func (s *state) onSubscribed(ev Subscribed) {
 	if l.ever {
 		word = "registered again"
 	}
-	l.phase, l.ever, l.failures, l.last, l.seen = up, true, 0, nil, s.now
+	l.phase, l.ever, l.last, l.seen, l.since = up, true, nil, s.now, s.now
 	s.offered = s.now
+	l.offered = false
+	s.forgetIdle()
 	s.note(logrus.InfoLevel, logrus.Fields{"framework": s.cfg.FrameworkID, "master": s.cfg.Master}, "%s with the master", word)
 	s.startReconcile(time.Time{})
 	s.killAgain()
@@ -117,6 +121,9 @@ func (s *state) onDown(err error) {
 	if errors.As(err, &refused) {
 		s.eff.Over = &Over{Why: Refused, Message: err.Error()}
 		return
+	}
+	if l.phase == up && s.now.Sub(l.since) >= streamHeld {
+		l.failures = 0
 	}
 	l.phase, l.last = down, err
 	l.failures++

@@ -11,7 +11,7 @@ import (
 // onOffers: resourceOffers. Every offer is answered in this very step, so none
 // is ever held.
 func (s *state) onOffers(offers []mesos.Offer) {
-	s.offered, s.revive.flying = s.now, false
+	s.offered, s.link.offered, s.revive.flying = s.now, true, false
 	var refused, refusedLong []mesos.OfferID
 	for _, group := range byAgent(offers) {
 		a := s.meet(&group[0])

@@ -22,7 +22,7 @@ type homeless struct {
 }
 
 func (p *placement) due(s *state) time.Time {
-	if s.queue.Ready() == 0 || len(s.agents) == 0 {
+	if s.queue.Ready() == 0 || len(s.agents) == 0 || !s.link.offered {
 		return time.Time{}
 	}
 	return p.checked.Add(placeCheck)
@@ -30,7 +30,7 @@ func (p *placement) due(s *state) time.Time {
 
 func (s *state) tickPlacement() {
 	p := &s.place
-	if s.link.phase != up || p.checked.Add(placeCheck).After(s.now) {
+	if s.link.phase != up || !s.link.offered || p.checked.Add(placeCheck).After(s.now) {
 		return
 	}
 	p.checked = s.now

@@ -29,7 +29,8 @@ func (s *state) tickOffers() {
 	if s.link.phase != up {
 		return
 	}
-	waiting := s.queue.Ready() > 0
+	waiting, before := s.queue.Ready() > 0, s.ready
+	s.ready = s.queue.Ready()
 	switch {
 	case !waiting && !s.link.suppressed:
 		s.link.suppressed, s.revive = true, revive{sent: s.revive.sent}
@@ -40,6 +41,9 @@ func (s *state) tickOffers() {
 		s.reviveNow()
 		s.info("%s waiting: offers wanted (REVIVE)", countTasks(s.queue.Ready()))
 	case waiting:
+		if s.ready > before && !s.full() {
+			s.revive.wanted = true // what was refused for those that wait may fit the new ones
+		}
 		s.tickTurnaround()
 		s.tickStall()
 	}

@@ -22,6 +22,7 @@ type state struct {
 	link      link
 	agents    map[string]*agent
 	offered   time.Time // when offers last came, or tasks began to wait for them
+	ready     int       // tasks that waited for offers when we last looked
 	revive    revive
 	stall     stall
 	reconcile reconcile
