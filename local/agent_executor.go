@@ -100,9 +100,11 @@ func (a *agent) onRunOnExecutor(msg runOnExecutor) {
 		for _, c := range d.tasks {
 			a.refuse(c, reason, text)
 		}
-		if msg.launch && (e == nil || e.state == executorTerminated) {
-			a.line.up(executorExited{agent: a.id, framework: f.brief.id, executor: msg.executor.ExecutorID.Value, status: -1})
-		}
+		a.correct(msg, e)
+		return
+	}
+	if len(d.tasks) == 0 {
+		a.correct(msg, e)
 		return
 	}
 	if e == nil {
@@ -114,6 +116,18 @@ func (a *agent) onRunOnExecutor(msg runOnExecutor) {
 	e.queue = append(e.queue, d)
 	if e.state == executorRunning {
 		a.deliver(e)
+	}
+}
+
+// correct makes true what the master believes of an executor that was to be
+// launched and was not: that there is none of this id.
+func (a *agent) correct(msg runOnExecutor, e *agentExecutor) {
+	switch {
+	case !msg.launch:
+	case e == nil || e.state == executorTerminated:
+		a.line.up(executorExited{agent: a.id, framework: msg.framework.id, executor: msg.executor.ExecutorID.Value, status: -1})
+	default:
+		a.shutDown(e)
 	}
 }
 
@@ -417,9 +431,6 @@ func (a *agent) deliver(e *agentExecutor) {
 	queue := e.queue
 	e.queue = nil
 	for _, d := range queue {
-		if len(d.tasks) == 0 {
-			continue
-		}
 		e.sent = true
 		for _, c := range d.tasks {
 			c.queued = false

@@ -2,10 +2,18 @@ package local
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/executor"
+)
+
+// How many updates of a task an executor may have waiting for acknowledgements,
+// and how many of those that were told are remembered. Mesos has no bounds.
+const (
+	maxPending = 1000
+	keptTold   = 100
 )
 
 // subscribeExecutor answers an executor's SUBSCRIBE. There is always a stream;
@@ -98,9 +106,13 @@ func (a *agent) onExecutorUpdate(e *agentExecutor, s *mesos.TaskStatus) {
 	c := f.commands[s.TaskID.Value]
 	switch {
 	case c == nil && e.ended(s.TaskID.Value): // late, or once more
-	case c == nil || c.executor == nil || c.executor.builtin():
+	case c == nil:
 		a.forwardStray(e, s)
 		return
+	case c.executor == nil || c.executor.builtin():
+		return // we run it, and know better
+	case len(c.pending) >= maxPending && !terminal(s.GetState()):
+		return // the executor keeps what is not acknowledged
 	case c.knows(s.UUID):
 	case c.ended, c.queued && !terminal(s.GetState()):
 		// Mesos acknowledges it and says nothing to the framework.
@@ -175,13 +187,9 @@ func (e *agentExecutor) ended(task string) bool {
 func (e *agentExecutor) unqueue(c *command) {
 	c.queued = false
 	for _, d := range e.queue {
-		for i, x := range d.tasks {
-			if x == c {
-				d.tasks = append(d.tasks[:i:i], d.tasks[i+1:]...)
-				return
-			}
-		}
+		d.tasks = slices.DeleteFunc(d.tasks, func(x *command) bool { return x == c })
 	}
+	e.queue = slices.DeleteFunc(e.queue, func(d *delivery) bool { return len(d.tasks) == 0 })
 }
 
 // onMessageExecutor passes a scheduler's data to an executor that is there.

@@ -698,3 +698,74 @@ func TestKillWhileFetching(t *testing.T) {
 		t.Errorf("the failure is %v", f)
 	}
 }
+
+// TestExecutorFloods: what an executor sends without end is not kept without end.
+func TestExecutorFloods(t *testing.T) {
+	a := newAgentEnv(t)
+	a.framework(frameworkBrief{id: "F", roles: []string{"*"}})
+	x := idleExecutor("e1", "sleep 1000")
+	e := &agentExecutor{agent: a.agent, framework: a.frameworks["F"], info: x, state: executorRunning, tasks: map[string]*command{}, shown: &mesos.ContainerStatus{}}
+	a.frameworks["F"].executors["e1"] = e
+	c := a.newCommand(e.framework, runTask{task: &mesos.TaskInfo{TaskID: mesos.TaskID{Value: "t"}, Executor: x}})
+	e.framework.commands["t"] = c
+	e.add(c)
+	c.queued = false
+	acknowledged := 0
+	e.stream = newStream("", codecJSON)
+	for range 3 * maxPending {
+		s := statusOf("t", mesos.TASK_RUNNING)
+		a.onExecutorUpdate(e, &s)
+	}
+	frames, _ := e.stream.take()
+	acknowledged += len(frames)
+	if len(c.pending) != maxPending || acknowledged != maxPending {
+		t.Errorf("%d updates wait, %d were acknowledged to the executor", len(c.pending), acknowledged)
+	}
+	for range 3 * maxPending {
+		a.onAck(ackUpdate{framework: "F", task: "t", uuid: c.pending[0].UUID})
+		s := statusOf("t", mesos.TASK_RUNNING)
+		a.onExecutorUpdate(e, &s)
+	}
+	if n := len(c.told); n > maxPending+keptTold {
+		t.Errorf("%d updates are kept", n)
+	}
+	end := statusOf("t", mesos.TASK_FINISHED)
+	a.onExecutorUpdate(e, &end)
+	if len(c.pending) != maxPending+1 || !c.ended {
+		t.Errorf("the end is lost: %d updates wait", len(c.pending))
+	}
+	c.stopTimers()
+}
+
+// TestMasterIsCorrected: tasks for an executor that the master takes for
+// another than it is are dropped, and the master learns what is so.
+func TestMasterIsCorrected(t *testing.T) {
+	a := newAgentEnv(t)
+	brief := frameworkBrief{id: "F", roles: []string{"*"}, capabilities: capabilities{partitionAware: true}}
+	run := func(id string, launch bool) *command {
+		x := idleExecutor("e1", "true")
+		a.onRunOnExecutor(runOnExecutor{framework: brief, executor: x, role: "*", launch: launch,
+			tasks: []*mesos.TaskInfo{{TaskID: mesos.TaskID{Value: id}, Executor: x}}})
+		return a.frameworks["F"].commands[id]
+	}
+	f := a.framework(brief)
+	dropped := func(c *command, text string) {
+		t.Helper()
+		if c.latest != mesos.TASK_DROPPED || c.told[0].GetReason() != mesos.REASON_EXECUTOR_TERMINATED || c.told[0].GetMessage() != text || c.told[0].ExecutorID.Value != "e1" {
+			t.Errorf("told %v, want %q", c.told, text)
+		}
+		c.stopTimers()
+	}
+	dropped(run("t1", false), "No executor is expected to launch and there is none running")
+	e := &agentExecutor{agent: a.agent, framework: f, info: idleExecutor("e1", "true"), state: executorRunning, tasks: map[string]*command{}, cancel: func() {}}
+	f.executors["e1"] = e
+	dropped(run("t2", true), "Master wants to launch executor, but one already exists")
+	if e.state != executorTerminating {
+		t.Error("an executor that the master does not know goes on")
+	}
+	dropped(run("t3", false), "Executor terminating")
+	e.stopTimers()
+	e.state = executorTerminated
+	dropped(run("t4", false), "Executor terminated")
+	dropped(run("t5", true), "Master wants to launch executor, but one already exists")
+}

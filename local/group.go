@@ -56,7 +56,7 @@ func (a *agent) endBuiltinIfIdle(e *agentExecutor) {
 // shutDownBuiltin kills all tasks of a default executor; it ends with the last.
 func (a *agent) shutDownBuiltin(e *agentExecutor) {
 	for _, c := range e.sortedTasks() {
-		if !c.ended && !c.killed {
+		if !c.ended {
 			a.kill(c, executorGrace)
 		}
 	}

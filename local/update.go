@@ -2,6 +2,7 @@ package local
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,6 +39,9 @@ func (a *agent) update(c *command, s *mesos.TaskStatus) {
 		c.ended = true
 	}
 	c.pending = append(c.pending, s)
+	if old := len(c.told) - len(c.pending) - keptTold; old > 0 {
+		c.told = slices.Delete(c.told, 0, old)
+	}
 	if len(c.pending) == 1 {
 		a.forward(c, a.timing.retry)
 	}
