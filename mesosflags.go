@@ -15,6 +15,7 @@ type mesosFlags struct {
 	ping, reregister, registration, grace time.Duration
 	maxPings                              int
 	maxUnpacked                           int64
+	minAllocatable                        string
 	chaos                                 bool
 }
 
@@ -24,6 +25,7 @@ func (m *mesosFlags) register(f *pflag.FlagSet) {
 	f.DurationVar(&m.reregister, "agent-reregister-timeout", 10*time.Minute, "until an agent that lost its connection is unreachable")
 	f.DurationVar(&m.registration, "executor-registration-timeout", time.Minute, "until an executor has to subscribe, fetching included")
 	f.DurationVar(&m.grace, "executor-shutdown-grace-period", 5*time.Second, "until an executor that is shut down is killed")
+	f.StringVar(&m.minAllocatable, "min-allocatable-resources", "cpus:0.01|mem:32", "the least that is offered of an agent: sets of scalars, of\nwhich one must be there")
 	f.Int64Var(&m.maxUnpacked, "max-unpacked", 4_000_000_000, "bytes that one archive among the URIs may unpack to")
 	f.BoolVar(&m.chaos, "chaos", false, "serve /chaos on the master's port: faults on purpose, for\ntests of frameworks")
 }
@@ -44,6 +46,8 @@ func (m *mesosFlags) check() error {
 	switch {
 	case m.maxPings < 1:
 		return usage("--max-agent-ping-timeouts %d: want at least 1", m.maxPings)
+	case local.CheckMinAllocatable(m.minAllocatable) != nil:
+		return usage("--min-allocatable-resources: %v", local.CheckMinAllocatable(m.minAllocatable))
 	case m.maxUnpacked < 1:
 		return usage("--max-unpacked %d: want at least 1", m.maxUnpacked)
 	}
@@ -53,6 +57,7 @@ func (m *mesosFlags) check() error {
 func (m *mesosFlags) apply(cfg *local.Config) {
 	cfg.AgentPingTimeout, cfg.MaxAgentPingTimeouts, cfg.AgentReregisterTimeout = m.ping, m.maxPings, m.reregister
 	cfg.ExecutorRegistrationTimeout, cfg.ExecutorShutdownGrace = m.registration, m.grace
+	cfg.MinAllocatable = m.minAllocatable
 	cfg.MaxUnpacked, cfg.Chaos = m.maxUnpacked, m.chaos
 }
 

@@ -51,6 +51,7 @@ type client struct {
 	t        testing.TB
 	url      string
 	codec    *codec
+	secret   string // of the cluster
 	id       string
 	streamID string
 	status   int // of the SUBSCRIBE
@@ -69,7 +70,7 @@ var (
 // subscribe subscribes a framework and reads its events until it is done.
 func subscribe(t testing.TB, c *Cluster, cdc *codec, info mesos.FrameworkInfo, suppressed ...string) *client {
 	t.Helper()
-	s := &client{t: t, url: "http://" + c.Addr() + "/api/v1/scheduler", codec: cdc, events: make(chan *scheduler.Event, 10_000)}
+	s := &client{t: t, url: "http://" + c.Addr() + "/api/v1/scheduler", codec: cdc, secret: c.cfg.Secret, events: make(chan *scheduler.Event, 10_000)}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.breakOff = cancel
 	call := &scheduler.Call{Type: scheduler.Call_SUBSCRIBE, FrameworkID: info.ID, Subscribe: &scheduler.Call_Subscribe{FrameworkInfo: &info, SuppressedRoles: suppressed}}
@@ -79,6 +80,7 @@ func subscribe(t testing.TB, c *Cluster, cdc *codec, info mesos.FrameworkInfo, s
 	}
 	req.Header.Set("Content-Type", cdc.contentType)
 	req.Header.Set("Accept", cdc.contentType)
+	s.authorize(req)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +100,12 @@ func subscribe(t testing.TB, c *Cluster, cdc *codec, info mesos.FrameworkInfo, s
 		s.stash = append(s.stash, first)
 	}
 	return s
+}
+
+func (s *client) authorize(req *http.Request) {
+	if s.secret != "" {
+		req.Header.Set("Authorization", "Bearer "+s.secret)
+	}
 }
 
 func encodeCall(t testing.TB, cdc *codec, c *scheduler.Call) []byte {
@@ -195,6 +203,7 @@ func (s *client) tryCall(c *scheduler.Call) int {
 	}
 	req.Header.Set("Content-Type", s.codec.contentType)
 	req.Header.Set("Mesos-Stream-Id", s.streamID)
+	s.authorize(req)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		s.t.Fatal(err)

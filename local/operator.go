@@ -93,8 +93,8 @@ func serveOperator(w http.ResponseWriter, r *http.Request, call proto.Message, c
 }
 
 var (
-	errNotBuilt    = errors.New("there is no such call here")
-	errStopping    = errors.New("shutting down")
+	errNotBuilt = errors.New("there is no such call here")
+	errStopping = errors.New("shutting down")
 	//lint:ignore ST1005 these are Mesos' words
 	errNoFramework = errors.New("No framework found with specified ID")
 )
