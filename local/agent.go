@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
@@ -36,6 +37,7 @@ type agent struct {
 	network   []mesos.NetworkInfo // of every command; never changed
 	ready     chan struct{}       // closed once the agent has an id
 	plug      *plug               // its port; nil in tests without one
+	life      atomic.Int64        // changes when the process ends, and when it starts
 
 	ctx     context.Context // done when the agent stops
 	stop    context.CancelFunc
@@ -119,8 +121,8 @@ func (a *agent) onMessage(msg toAgent) {
 		a.onRegistered(msg)
 	case reregistered:
 		a.onReregistered(msg)
-	case ping:
-		a.onPing(msg)
+	case updateFramework:
+		a.onUpdateFramework(msg)
 	case shutdownAgent:
 		a.onShutdownAgent(msg)
 	case runTask:

@@ -119,11 +119,26 @@ func (a *agent) onReregistered(msg reregistered) {
 		}
 	}
 	for _, f := range a.frameworks {
-		for _, c := range f.commands {
-			if len(c.pending) > 0 && !f.leaving {
-				c.resend.Stop()
-				a.forward(c, a.timing.retry)
-			}
+		a.resendAll(f)
+	}
+}
+
+// onUpdateFramework sends what a framework has not acknowledged again, for its
+// scheduler may not have been there (Mesos: Slave::updateFramework).
+func (a *agent) onUpdateFramework(msg updateFramework) {
+	f := a.frameworks[msg.framework.id]
+	if f == nil || f.leaving || !a.standing.done {
+		return
+	}
+	f.brief = msg.framework
+	a.resendAll(f)
+}
+
+func (a *agent) resendAll(f *agentFramework) {
+	for _, c := range f.commands {
+		if len(c.pending) > 0 && !f.leaving {
+			c.resend.Stop()
+			a.forward(c, a.timing.retry)
 		}
 	}
 }
@@ -153,9 +168,9 @@ func (a *agent) expectPing(last time.Time) {
 	a.standing.silence = mine
 }
 
-func (a *agent) onPing(msg ping) {
-	a.line.up(pong{})
-	if !a.standing.done {
+func (a *agent) onPing(l *line, msg ping) {
+	l.pong()
+	if !a.standing.done || l != a.line {
 		return
 	}
 	if !msg.connected {
@@ -202,6 +217,7 @@ func (a *agent) unplugIfLeft() {
 // die is what the end of the agent's process does, by SIGKILL: what runs for
 // frameworks that checkpoint goes on, all else ends as its executor notices.
 func (a *agent) die() {
+	a.life.Add(1)
 	a.line.breakUp()
 	a.standing.stop()
 	for _, f := range a.frameworks {
@@ -266,6 +282,7 @@ func (a *agent) endAll(f *agentFramework, grace time.Duration) {
 // checkpointed, and gives executors of its frameworks some time to come back.
 // A fresh one has lost its directory, and with it its id.
 func (a *agent) rise(fresh bool) {
+	a.life.Add(1)
 	fresh = fresh || a.standing.fresh
 	a.standing.fresh = false
 	for _, f := range a.frameworks {

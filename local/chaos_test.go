@@ -254,6 +254,7 @@ func TestMasterForgets(t *testing.T) {
 	o := s.offer()
 	s.accept(0, []mesos.Offer{o}, command1("t1", o, "sleep 1000"))
 	s.until("t1", mesos.TASK_RUNNING)
+	c.agents[0].box.call(func() {}) // the acknowledgement has come
 	if err := c.HangAgent(0); err != nil {
 		t.Fatal(err)
 	}

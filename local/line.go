@@ -64,6 +64,26 @@ func (l *line) breakDown() {
 	l.agent.box.post(func() { l.agent.onBroken(l) })
 }
 
+// ping asks the agent's process whether it is there, connected or not. One
+// that has ended since does not hear it.
+func (l *line) ping(m ping) {
+	life := l.agent.life.Load()
+	l.agent.box.post(func() {
+		if l.agent.life.Load() == life {
+			l.agent.onPing(l, m)
+		}
+	})
+}
+
+// pong answers ping.
+func (l *line) pong() {
+	l.inMaster(func() {
+		if l.record != nil {
+			l.record.onPong()
+		}
+	})
+}
+
 // toMaster is what an agent tells the master.
 type toMaster interface{ toMaster() }
 
@@ -103,9 +123,6 @@ type heldExecutor struct {
 // unregisterAgent says that the agent goes for good.
 type unregisterAgent struct{}
 
-// pong answers ping.
-type pong struct{}
-
 // statusUpdate brings the oldest update of a task that is not acknowledged,
 // and the state the task is in by now.
 type statusUpdate struct {
@@ -117,7 +134,6 @@ type statusUpdate struct {
 func (registerAgent) toMaster()   {}
 func (reregisterAgent) toMaster() {}
 func (unregisterAgent) toMaster() {}
-func (pong) toMaster()            {}
 func (statusUpdate) toMaster()    {}
 
 // toAgent is what the master tells an agent.
@@ -143,8 +159,8 @@ type missingTask struct {
 	info      *mesos.TaskInfo // never changed
 }
 
-// ping asks whether the agent is there. It registers again when it hears that
-// the master does not think it connected.
+// ping asks whether the agent is there, over no connection. It registers again
+// when it hears that the master does not think it connected.
 type ping struct {
 	connected bool
 	sent      time.Time
@@ -173,16 +189,20 @@ type ackUpdate struct {
 	uuid            []byte
 }
 
+// updateFramework says that a framework's scheduler is there, or what is new
+// about the framework. What the scheduler has not acknowledged is sent to it.
+type updateFramework struct{ framework frameworkBrief }
+
 // shutdownFramework ends all tasks of a framework without further updates.
 type shutdownFramework struct{ framework string }
 
 func (registered) toAgent()        {}
 func (reregistered) toAgent()      {}
-func (ping) toAgent()              {}
 func (shutdownAgent) toAgent()     {}
 func (runTask) toAgent()           {}
 func (killTask) toAgent()          {}
 func (ackUpdate) toAgent()         {}
+func (updateFramework) toAgent()   {}
 func (shutdownFramework) toAgent() {}
 
 // frameworkBrief is what an agent needs to know of a framework.

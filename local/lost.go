@@ -16,7 +16,7 @@ const keptUnreachable = 1000
 // ping asks an agent whether it is there, again and again. maxPings of them
 // without an answer make it unreachable (Mesos: SlaveObserver).
 func (m *master) ping(a *agentRecord) {
-	a.line.down(ping{connected: a.connected, sent: time.Now()})
+	a.line.ping(ping{connected: a.connected, sent: time.Now()})
 	a.pinged = true
 	a.pinger = time.AfterFunc(m.timing.ping, func() { m.box.post(func() { m.onPingTimeout(a) }) })
 }

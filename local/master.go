@@ -162,8 +162,6 @@ func (m *master) onAgent(a *agentRecord, msg toMaster) {
 	switch msg := msg.(type) {
 	case unregisterAgent:
 		m.removeAgent(a, "the agent unregistered")
-	case pong:
-		a.onPong()
 	case statusUpdate:
 		m.onUpdate(msg)
 	case executorExited:

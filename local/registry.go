@@ -264,3 +264,11 @@ func (m *master) endRecovery() {
 		m.tellLost(id)
 	}
 }
+
+// tellAgents tells all agents that a framework's scheduler is there, or what is
+// new about the framework (Mesos: Master::sendFrameworkUpdates).
+func (m *master) tellAgents(f *framework) {
+	for _, a := range m.agents {
+		a.line.down(updateFramework{framework: f.brief()})
+	}
+}

@@ -333,3 +333,45 @@ func TestMissingExecutors(t *testing.T) {
 		t.Errorf("%d executors", len(list))
 	}
 }
+
+// TestResendToNewScheduler: what one scheduler did not acknowledge, the next
+// gets as soon as it subscribes.
+func TestResendToNewScheduler(t *testing.T) {
+	e := newPairEnv(t)
+	f := e.join(modern)
+	c := e.run(f, "t1")
+	e.heard(f)
+	info := modern
+	info.ID, info.Name = &mesos.FrameworkID{Value: f.id}, "second"
+	if again := e.join(info); again != f {
+		t.Fatal("it is another framework")
+	}
+	e.talk()
+	all := updatesOf(e.heard(f))
+	if len(all) != 1 || string(all[0].UUID) != string(c.pending[0].UUID) {
+		t.Errorf("%v", all)
+	}
+	if name := c.framework.brief.name; name != "second" {
+		t.Errorf("the agent knows the framework as %q", name)
+	}
+}
+
+// TestPingsOfADeadAgent: a process that has ended answers nothing, neither does
+// the one that is started after it; but that answers before it has registered.
+func TestPingsOfADeadAgent(t *testing.T) {
+	e := newPairEnv(t)
+	a := e.agents[0]
+	e.onPingTimeout(a)
+	e.agent.die()
+	e.onPingTimeout(a)
+	e.agent.life.Add(1) // it is started
+	e.talk()
+	if !a.pinged {
+		t.Error("an agent answers what it was asked before its start")
+	}
+	e.onPingTimeout(a)
+	e.talk()
+	if a.pinged || a.timeouts != 0 {
+		t.Error("an agent that is there does not answer")
+	}
+}

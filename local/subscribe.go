@@ -26,14 +26,18 @@ func (m *master) subscribe(c *scheduler.Call, cdc *codec) *stream {
 		return s
 	}
 	f := m.frameworks[info.GetID().GetValue()]
-	if f == nil {
-		f = m.addFramework(info)
-	} else {
+	known := f != nil
+	if known {
 		m.takeOver(f, info)
+	} else {
+		f = m.addFramework(info)
 	}
 	f.stream = s
 	f.setRoles(suppressed)
 	m.greet(f)
+	if known {
+		m.tellAgents(f)
+	}
 	return s
 }
 
@@ -144,6 +148,7 @@ func (m *master) updateFramework(f *framework, u *scheduler.Call_UpdateFramework
 	}
 	f.info = info
 	f.setRoles(u.SuppressedRoles)
+	m.tellAgents(f)
 	mine := rolesOf(info)
 	for _, o := range f.offers {
 		if !slices.Contains(mine, o.role) {
