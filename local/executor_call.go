@@ -2,7 +2,6 @@ package local
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib"
@@ -181,15 +180,6 @@ func (e *agentExecutor) ended(task string) bool {
 		}
 	}
 	return false
-}
-
-// unqueue takes a task out of what the executor has not been given.
-func (e *agentExecutor) unqueue(c *command) {
-	c.queued = false
-	for _, d := range e.queue {
-		d.tasks = slices.DeleteFunc(d.tasks, func(x *command) bool { return x == c })
-	}
-	e.queue = slices.DeleteFunc(e.queue, func(d *delivery) bool { return len(d.tasks) == 0 })
 }
 
 // onMessageExecutor passes a scheduler's data to an executor that is there.
