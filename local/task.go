@@ -41,6 +41,9 @@ func (t *task) record(now time.Time, s *mesos.TaskStatus, latest mesos.TaskState
 		t.statuses[n-1] = s
 	} else {
 		t.statuses = append(t.statuses, s)
+		if len(t.statuses) > keptTold { // an executor may tell without end
+			t.statuses = slices.Delete(t.statuses, 0, 1)
+		}
 	}
 }
 
