@@ -29,7 +29,7 @@ func (m *master) handler() *routes {
 	both("/redirect", m.serveRedirect)
 	read("/state", func(*http.Request) (any, error) { return m.viewState(), nil })
 	read("/state-summary", func(*http.Request) (any, error) { return m.viewSummary(), nil })
-	read("/slaves", func(r *http.Request) (any, error) { return m.viewAgents(r.FormValue("slave_id")), nil })
+	read("/slaves", func(r *http.Request) (any, error) { return m.viewAgentsInFull(r.FormValue("slave_id")), nil })
 	read("/frameworks", func(r *http.Request) (any, error) { return m.viewFrameworks(r.FormValue("framework_id")), nil })
 	read("/roles", func(*http.Request) (any, error) { return m.viewRoles(), nil })
 	read("/flags", func(*http.Request) (any, error) { return map[string]any{"flags": m.flags()}, nil })

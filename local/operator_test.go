@@ -234,3 +234,21 @@ func TestRolesEndpoint(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+func TestSlavesInFull(t *testing.T) {
+	e := newMasterEnv(t, "cpus:4;mem:100;ports:[1-9]")
+	e.join(modern)
+	e.allocateWanted()
+	var v object
+	if err := json.Unmarshal(marshal(e.viewAgentsInFull("")), &v); err != nil {
+		t.Fatal(err)
+	}
+	a := at(t, v, "slaves", 0)
+	if at(t, a, "unreserved_resources_full", 2, "ranges", "range", 0, "end") != 9.0 || at(t, a, "offered_resources_full", 0, "scalar", "value") != 4.0 ||
+		len(at(t, a, "used_resources_full").([]any)) != 0 || at(t, a, "resources", "cpus") != 4.0 {
+		t.Errorf("%v", a)
+	}
+	if got := e.viewAgentsInFull("x"); len(got.Agents) != 0 {
+		t.Errorf("%v", got)
+	}
+}

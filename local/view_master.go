@@ -37,7 +37,7 @@ type leaderView struct {
 	Hostname string `json:"hostname"`
 }
 
-// agentsView is what /slaves tells.
+// agentsView is the part of /state that shows agents.
 type agentsView struct {
 	Agents    []agentView     `json:"slaves"`
 	Recovered []recoveredView `json:"recovered_slaves"`
@@ -89,6 +89,41 @@ func (m *master) viewAgents(id string) agentsView {
 		}
 	}
 	return v
+}
+
+// agentsFullView is what /slaves tells: resources in full as well.
+type agentsFullView struct {
+	Agents    []agentFullView `json:"slaves"`
+	Recovered []recoveredView `json:"recovered_slaves"`
+}
+
+type agentFullView struct {
+	agentView
+	ReservedFull   map[string][]messageView `json:"reserved_resources_full"`
+	UnreservedFull []messageView            `json:"unreserved_resources_full"`
+	UsedFull       []messageView            `json:"used_resources_full"`
+	OfferedFull    []messageView            `json:"offered_resources_full"`
+}
+
+func (m *master) viewAgentsInFull(id string) agentsFullView {
+	v := agentsFullView{Agents: []agentFullView{}, Recovered: m.viewAgents(id).Recovered}
+	for _, a := range m.agents {
+		if id == "" || a.id == id {
+			v.Agents = append(v.Agents, agentFullView{
+				agentView: viewAgent(a), ReservedFull: map[string][]messageView{}, UnreservedFull: viewInFull(a.total),
+				UsedFull: viewInFull(a.used), OfferedFull: viewInFull(a.offered),
+			})
+		}
+	}
+	return v
+}
+
+func viewInFull(r Resources) []messageView {
+	list := []messageView{}
+	for _, x := range r.wire(wireForm{}) {
+		list = append(list, messageView{&x})
+	}
+	return list
 }
 
 // viewFrameworks shows one framework, or all for "".
