@@ -2,6 +2,8 @@ package local
 
 import (
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -262,4 +264,22 @@ func TestMasterIsCorrected(t *testing.T) {
 	e.state = executorTerminated
 	dropped(run("t4", false), "Executor terminated")
 	dropped(run("t5", true), "Master wants to launch executor, but one already exists")
+}
+
+// TestExecutorLeavesNothing: what an executor started ends with it, whatever it did.
+func TestExecutorLeavesNothing(t *testing.T) {
+	c := startCluster(t, Config{})
+	s := subscribe(t, c, codecJSON, modern)
+	o := s.offer()
+	s.accept(3600, []mesos.Offer{o}, taskOn("t1", o, idleExecutor("e1", "(setsid sleep 1000 & echo $! > pid); exit 5"), ""))
+	if f := s.failure(); f.GetStatus() != 5<<8 {
+		t.Errorf("the failure is %v", f)
+	}
+	pid, err := os.ReadFile(filepath.Join(Sandbox(c.cfg.WorkDir, o.AgentID.Value, s.id, "e1"), "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/cmdline"); err == nil && strings.Contains(string(line), "sleep") {
+		t.Errorf("%q still runs", line)
+	}
 }
