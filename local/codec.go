@@ -1,7 +1,9 @@
 package local
 
 import (
+	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -73,6 +75,9 @@ func refused(params string) bool {
 // decode reads a message. What is required and missing is an error.
 func (c *codec) decode(data []byte, into proto.Message) error {
 	if c.protobuf {
+		if err := checkDepth(data, reflect.TypeOf(into).Elem(), maxDepth); err != nil {
+			return fmt.Errorf("parse protobuf: %w", err)
+		}
 		return proto.Unmarshal(data, into)
 	}
 	return decodeJSON(data, into)

@@ -26,6 +26,9 @@ func decodeJSON(data []byte, into any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("parse JSON: something follows the object")
 	}
+	if deepJSON(tree, maxJSONDepth) {
+		return fmt.Errorf("parse JSON: %w", errTooDeep)
+	}
 	return decodeMessage(tree, reflect.ValueOf(into).Elem())
 }
 
