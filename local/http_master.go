@@ -29,8 +29,8 @@ func (m *master) handler() *routes {
 	both("/redirect", m.serveRedirect)
 	read("/state", func(*http.Request) (any, error) { return m.viewState(), nil })
 	read("/state-summary", func(*http.Request) (any, error) { return m.viewSummary(), nil })
-	read("/slaves", func(r *http.Request) (any, error) { return m.viewAgentsInFull(r.FormValue("slave_id")), nil })
-	read("/frameworks", func(r *http.Request) (any, error) { return m.viewFrameworks(r.FormValue("framework_id")), nil })
+	read("/slaves", func(r *http.Request) (any, error) { return m.viewAgentsInFull(queryOf(r, "slave_id")), nil })
+	read("/frameworks", func(r *http.Request) (any, error) { return m.viewFrameworks(queryOf(r, "framework_id")), nil })
 	read("/roles", func(*http.Request) (any, error) { return m.viewRoles(), nil })
 	read("/flags", func(*http.Request) (any, error) { return map[string]any{"flags": m.flags()}, nil })
 	read("/metrics/snapshot", func(*http.Request) (any, error) { return m.viewMetrics(), nil })
@@ -65,6 +65,10 @@ func reading(box *mailbox, view func(r *http.Request) (any, error)) http.Handler
 		writeJSON(w, marshal(v))
 	}
 }
+
+// queryOf is a value of the address. FormValue would wait for the body of a
+// form, whatever the method, and so would the actor.
+func queryOf(r *http.Request, name string) string { return r.URL.Query().Get(name) }
 
 // allow checks the method of a request, and answers 405 to a wrong one.
 func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
@@ -103,9 +107,9 @@ func (m *master) serveRedirect(w http.ResponseWriter, r *http.Request) {
 }
 
 func parseTaskQuery(r *http.Request) (taskQuery, error) {
-	q := taskQuery{framework: r.FormValue("framework_id"), task: r.FormValue("task_id"), limit: 100}
+	q := taskQuery{framework: queryOf(r, "framework_id"), task: queryOf(r, "task_id"), limit: 100}
 	for name, into := range map[string]*int{"limit": &q.limit, "offset": &q.offset} {
-		text := r.FormValue(name)
+		text := queryOf(r, name)
 		if text == "" {
 			continue
 		}
@@ -115,7 +119,7 @@ func parseTaskQuery(r *http.Request) (taskQuery, error) {
 		}
 		*into = n
 	}
-	switch r.FormValue("order") {
+	switch queryOf(r, "order") {
 	case "", "des":
 	case "asc":
 		q.ascending = true
