@@ -182,7 +182,9 @@ func (g *guardian) Run(spec process) (<-chan processExit, int, error) {
 		return nil, 0, err
 	}
 	if err := g.send(startMessage(c.seq, spec)); err != nil {
-		g.fail(fmt.Errorf("guardian: send: %w", err))
+		if !g.isClosed() { // a Close in between has shut the socket, and the guardian is ending
+			g.fail(fmt.Errorf("guardian: send: %w", err))
+		}
 		<-g.done // what was running is reported, this one too
 	}
 	select {

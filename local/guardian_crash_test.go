@@ -340,3 +340,23 @@ func TestBook(t *testing.T) {
 	}
 	b.finish()
 }
+
+// TestGivenUpLeavesNothing: a guardian that the server gives up, because it does
+// not take its frames perhaps, still ends what it has started.
+func TestGivenUpLeavesNothing(t *testing.T) {
+	e := newGuardEnv(t)
+	var exits []<-chan processExit
+	for range 5 {
+		exits = append(exits, e.start(e.sandboxed("setsid sleep 1000 & sleep 1000")))
+	}
+	e.fail(errGuardFrame)
+	for _, exit := range exits {
+		if x := await(t, exit); x.Status.Signal() != syscall.SIGKILL {
+			t.Errorf("status %#x, %v", x.Status, x.Err)
+		}
+	}
+	<-e.done
+	if left := below(e.work); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}

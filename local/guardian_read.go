@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+	"time"
 )
 
 // read hands what the guardian says to those who wait for it, until it ends.
@@ -20,8 +21,12 @@ func (g *guardian) read(r *bufio.Reader) {
 	if !errors.Is(cause, io.EOF) {
 		g.log.WithError(cause).Debug("guardian: read")
 	}
-	_ = g.child.Kill() // it ends with its socket; this is for one that talks nonsense
+	// It ends with its socket, and all that runs with it. Killed sooner, it
+	// would leave that behind; this is only for one that hangs.
+	_ = g.conn.Close()
+	late := time.AfterFunc(guardCloseTimeout, func() { _ = g.child.Kill() })
 	state, err := g.child.Wait()
+	late.Stop()
 	switch {
 	case err != nil:
 		g.fail(fmt.Errorf("guardian: wait: %w", err))
