@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxRead is the most that one /files/read returns: 16 pages (Mesos:
@@ -85,6 +87,9 @@ func (p sandboxPath) open() (*os.Root, *os.File, string, error) {
 	if err != nil {
 		return nil, nil, "", errNotAttached
 	}
+	if filepath.Dir(real) != filepath.Dir(p.root) {
+		return nil, nil, "", errEscapes // only runs/latest is a link, to what is beside it
+	}
 	target, err := filepath.EvalSymlinks(filepath.Join(real, p.rest))
 	if err != nil {
 		return nil, nil, "", errNotAttached
@@ -93,7 +98,7 @@ func (p sandboxPath) open() (*os.Root, *os.File, string, error) {
 	if err != nil || !filepath.IsLocal(rel) {
 		return nil, nil, "", errEscapes
 	}
-	root, err := os.OpenRoot(real)
+	root, err := openRoot(real)
 	if err != nil {
 		return nil, nil, "", errNotAttached
 	}
@@ -106,6 +111,26 @@ func (p sandboxPath) open() (*os.Root, *os.File, string, error) {
 		return nil, nil, "", fmt.Errorf("open: %w", err)
 	}
 	return root, f, rel, nil
+}
+
+// openRoot opens a directory whose path holds no links, not even by now: a task
+// owns what its sandbox lies in.
+func openRoot(dir string) (*os.Root, error) {
+	const how = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	at, err := unix.Open("/", how, 0)
+	for part := range strings.SplitSeq(strings.Trim(dir, "/"), "/") {
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", dir, err)
+		}
+		above := at
+		at, err = unix.Openat(above, part, how, 0)
+		_ = unix.Close(above) // nothing was written
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	defer unix.Close(at)
+	return os.OpenRoot("/proc/self/fd/" + strconv.Itoa(at))
 }
 
 // fileStatus chooses the status code for an error.
