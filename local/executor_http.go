@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -143,6 +144,8 @@ func validateExecutorStatus(s *mesos.TaskStatus, executorID string) string {
 		return "Expecting 'uuid' to be present"
 	case !validUUID(s.UUID):
 		return "Expecting 'uuid' to be a valid UUID"
+	case math.IsNaN(s.GetTimestamp()) || math.IsInf(s.GetTimestamp(), 0):
+		return "Expecting 'timestamp' to be a number of seconds" // Mesos does not look; JSON cannot hold it
 	case s.ExecutorID != nil && s.ExecutorID.Value != executorID:
 		return "ExecutorID in Call: " + executorID + " does not match ExecutorID in TaskStatus: " + s.ExecutorID.Value
 	case s.Source == nil || s.GetSource() != mesos.SOURCE_EXECUTOR:

@@ -87,7 +87,8 @@ func (m *master) onUpdate(msg statusUpdate) {
 		return
 	}
 	t := f.tasks[msg.status.TaskID.Value]
-	if t == nil {
+	agent := msg.status.AgentID
+	if t == nil || agent != nil && agent.Value != t.agent.id { // an executor can name any task
 		m.counts.invalidUpdates++
 		return
 	}
