@@ -125,6 +125,7 @@ func TestSignals(t *testing.T) {
 				t.Parallel()
 				p := start(t, longTask, append(verb, "--progress", "none")...)
 				p.says("msg=running", 1)
+				pid := p.pid()
 				p.signal(tt.signal)
 				out := p.exits(tt.status)
 				for _, want := range []string{"interrupted: killing 1 task,", `"framework removed"`, "idle again: interrupted"} {
@@ -135,24 +136,36 @@ func TestSignals(t *testing.T) {
 				if summary := "1 task: 0 finished, 0 failed, 0 killed, 1 not ended"; strings.Contains(out, summary) != (len(verb) > 0) {
 					t.Errorf("summary: want one of cmdq run only:\n%s", out)
 				}
-				p.noneLeft()
+				p.gone(pid)
 			})
 		}
 	}
 }
 
-// noneLeft checks that the command of longTask is gone.
-func (p *program) noneLeft() {
+// pid waits until the command of longTask has written down its number.
+func (p *program) pid() string {
 	p.t.Helper()
-	files, err := filepath.Glob(filepath.Join(p.dir, ".cmdq/local/slaves/*/frameworks/*/executors/long/runs/*/pid"))
-	if err != nil || len(files) == 0 {
-		p.t.Fatalf("no pid file: %v", err)
+	pattern := filepath.Join(p.dir, ".cmdq/local/slaves/*/frameworks/*/executors/long/runs/*/pid")
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if len(files) == 0 {
+			continue
+		}
+		if data, err := os.ReadFile(files[0]); err == nil && strings.HasSuffix(string(data), "\n") {
+			return strings.TrimSpace(string(data))
+		}
 	}
-	pid, err := os.ReadFile(files[0])
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	cmdline, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/cmdline")
+	p.t.Fatal("the command never wrote its pid")
+	return ""
+}
+
+// gone checks that the command of longTask does not run any more.
+func (p *program) gone(pid string) {
+	p.t.Helper()
+	cmdline, err := os.ReadFile("/proc/" + pid + "/cmdline")
 	if err == nil && strings.Contains(string(cmdline), "sleep\x001000") {
 		p.t.Errorf("the command still runs as %s", pid)
 	}
@@ -189,9 +202,10 @@ func TestReaderOfTheLogIsGone(t *testing.T) {
 	for log := bufio.NewScanner(r); log.Scan() && !strings.Contains(log.Text(), "msg=running"); {
 	}
 	r.Close()
+	pid := p.pid()
 	p.signal(syscall.SIGINT)
 	p.exits(130)
-	p.noneLeft()
+	p.gone(pid)
 }
 
 // TestStandardInputIsNotFollowed: it can be read once only.
