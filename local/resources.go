@@ -1,7 +1,9 @@
 package local
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,10 +41,14 @@ func (r Resources) named(name string) resource {
 // scalar is the thousandths of a scalar resource; 0 if it is not there.
 func (r Resources) scalar(name string) int64 { return r.named(name).scalar }
 
+// maxSum bounds the sum of scalars, in thousandths, so that the next one does not
+// wrap around: 2049 of maxScalar would be less than nothing, and so nothing.
+const maxSum = math.MaxInt64 / 2
+
 // plus is r + o.
 func (r Resources) plus(o Resources) Resources {
 	return merge(r, o, func(a, b resource) resource {
-		a.scalar += b.scalar
+		a.scalar = min(a.scalar+b.scalar, maxSum)
 		a.ranges = joinSpans(a.ranges, b.ranges)
 		a.set = joinSets(a.set, b.set)
 		return a
@@ -111,12 +117,7 @@ func joinSpans(a, b []span) []span {
 		return a
 	}
 	all := slices.Concat(a, b)
-	slices.SortFunc(all, func(x, y span) int {
-		if x.begin < y.begin {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(x, y span) int { return cmp.Compare(x.begin, y.begin) })
 	out := all[:1]
 	for _, s := range all[1:] {
 		last := &out[len(out)-1]

@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
@@ -51,7 +52,7 @@ var anyRole = "*"
 // role can be in no offer of ours: it keeps a name of its own, such as
 // "cpus(reserved: ads)", and so fits nowhere.
 func fromWire(list []mesos.Resource, role string) (Resources, error) {
-	var out Resources
+	all := make([]resource, len(list))
 	for i := range list {
 		r, err := readResource(&list[i])
 		if err != nil {
@@ -60,9 +61,32 @@ func fromWire(list []mesos.Resource, role string) (Resources, error) {
 		if mark := foreign(&list[i], role); mark != "" {
 			r.name += "(" + mark + ")"
 		}
-		out = out.plus(Resources{r})
+		all[i] = r
 	}
-	return out, nil
+	return sumOf(all), nil
+}
+
+// sumOf adds up entries in any order, names more than once: in one go, for a
+// call can hold a million of them.
+func sumOf(all []resource) Resources {
+	slices.SortStableFunc(all, func(a, b resource) int { return strings.Compare(a.name, b.name) })
+	var out Resources
+	for len(all) > 0 {
+		sum, n := resource{name: all[0].name}, 0
+		for ; n < len(all) && all[n].name == sum.name; n++ {
+			sum.scalar = min(sum.scalar+all[n].scalar, maxSum)
+			sum.ranges = append(sum.ranges, all[n].ranges...)
+			sum.set = append(sum.set, all[n].set...)
+		}
+		if n > 1 {
+			sum.ranges, sum.set = joinSpans(nil, sum.ranges), joinSets(nil, sum.set)
+		}
+		if !sum.empty() {
+			out = append(out, sum)
+		}
+		all = all[n:]
+	}
+	return out
 }
 
 // readResource reads and checks the value of one resource.
@@ -89,8 +113,9 @@ func readResource(m *mesos.Resource) (resource, error) {
 			if x.Begin > x.End {
 				return r, fmt.Errorf("invalid ranges resource %q: %d-%d", m.Name, x.Begin, x.End)
 			}
-			r.ranges = joinSpans(r.ranges, []span{{x.Begin, x.End}})
+			r.ranges = append(r.ranges, span{x.Begin, x.End})
 		}
+		r.ranges = joinSpans(nil, r.ranges)
 	case mesos.SET:
 		if m.Set == nil || m.Scalar != nil || m.Ranges != nil {
 			return r, fmt.Errorf("invalid set resource %q", m.Name)
