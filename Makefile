@@ -21,7 +21,11 @@ check: ## gofmt, vet and staticcheck
 	go run $(STATICCHECK) ./...
 
 bench: ## the figures of docs/benchmarks.md
-	go test -run '^$$' -bench . -benchmem ./queue ./task ./mesosapi ./local
+	go test -run '^$$' -bench 'Match/|Nothing' -benchtime 200000x ./queue
+	go test -run '^$$' -bench Memory -benchtime 1x ./queue
+	go test -run '^$$' -bench Load -benchtime 5x ./task
+	go test -run '^$$' -bench . ./scheduler ./mesosapi
+	go test -run '^$$' -bench 'Page|Guardian' ./local
 	go test -run '^$$' -bench True -benchtime 3x .
 
 fuzz: ## half a minute for every fuzz target
