@@ -93,9 +93,13 @@ func (m *master) refuse(f *framework, a *agentRecord, role string, rest Resource
 }
 
 // chosen lists the roles a REVIVE or SUPPRESS is for: all when none is named,
-// nil if one is not the framework's, which drops the whole call.
+// nil if one is not the framework's, or they are too many, which drops the whole
+// call.
 func (f *framework) chosen(roles []string) []string {
 	mine := rolesOf(f.info)
+	if len(roles) > maxRoles {
+		return nil
+	}
 	for _, role := range roles {
 		if !slices.Contains(mine, role) {
 			return nil

@@ -124,9 +124,13 @@ func validateFramework(info *mesos.FrameworkInfo) string {
 
 // validateSuppressed checks the roles that want no offers.
 func validateSuppressed(info *mesos.FrameworkInfo, suppressed []string) string {
+	if len(suppressed) > maxRoles {
+		return fmt.Sprintf("There are more than %d suppressed roles", maxRoles)
+	}
 	var strange []string
+	mine := rolesOf(info)
 	for _, role := range suppressed {
-		if !slices.Contains(rolesOf(info), role) {
+		if !slices.Contains(mine, role) {
 			strange = append(strange, role)
 		}
 	}
@@ -135,6 +139,14 @@ func validateSuppressed(info *mesos.FrameworkInfo, suppressed []string) string {
 	}
 	return ""
 }
+
+// How many roles a framework may be in, and how long the name of one may be, in
+// bytes: every allocation goes through all of them and their parts. Mesos has
+// no such bounds.
+const (
+	maxRoles = 1000
+	maxRole  = 1000
+)
 
 // braced writes a set as Mesos does.
 func braced(list []string) string { return "{ " + strings.Join(list, ", ") + " }" }
@@ -146,6 +158,8 @@ func validateRoles(info *mesos.FrameworkInfo) string {
 		return "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable"
 	case !multi && len(info.Roles) > 0:
 		return "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable"
+	case len(info.Roles) > maxRoles:
+		return fmt.Sprintf("'FrameworkInfo.roles' contains more than %d roles", maxRoles)
 	}
 	seen, twice := map[string]bool{}, []string(nil)
 	for _, role := range info.Roles {
@@ -175,6 +189,8 @@ func validateRole(role string) string {
 		return ""
 	}
 	switch {
+	case len(role) > maxRole:
+		return fmt.Sprintf("Role '%s' is longer than %d bytes", shorten(role), maxRole)
 	case strings.HasPrefix(role, "/"):
 		return "Role '" + role + "' cannot start with a slash"
 	case strings.HasSuffix(role, "/"):

@@ -3,6 +3,7 @@ package local
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
@@ -93,20 +94,24 @@ func sameCommand(a, b *mesos.CommandInfo) bool {
 	}
 	return a.GetShell() == b.GetShell() && a.GetValue() == b.GetValue() && a.GetUser() == b.GetUser() &&
 		slices.Equal(a.Arguments, b.Arguments) && a.Environment.Equal(b.Environment) &&
-		sameURIs(a.URIs, b.URIs) && sameURIs(b.URIs, a.URIs) && len(a.URIs) == len(b.URIs)
+		sameURIs(a.URIs, b.URIs)
 }
 
-// sameURIs tells whether all of a are in b.
+// sameURIs tells whether two lists hold the same, in whatever order.
 func sameURIs(a, b []mesos.CommandInfo_URI) bool {
-	for i := range a {
-		x := &a[i]
-		if !slices.ContainsFunc(b, func(y mesos.CommandInfo_URI) bool {
-			return x.Value == y.Value && x.GetExecutable() == y.GetExecutable() && x.GetExtract() == y.GetExtract() && x.GetOutputFile() == y.GetOutputFile()
-		}) {
-			return false
-		}
+	type uri struct {
+		value, output       string
+		executable, extract bool
 	}
-	return true
+	set := func(list []mesos.CommandInfo_URI) map[uri]bool {
+		all := map[uri]bool{}
+		for i := range list {
+			x := &list[i]
+			all[uri{x.Value, x.GetOutputFile(), x.GetExecutable(), x.GetExtract()}] = true
+		}
+		return all
+	}
+	return len(a) == len(b) && maps.Equal(set(a), set(b))
 }
 
 // validateTaskExecutor checks the executor of a task of a LAUNCH.
