@@ -33,3 +33,27 @@ func TestViewsReadNoBody(t *testing.T) {
 		resp.Body.Close()
 	}
 }
+
+// TestOptionsOfNoPath: OPTIONS * is answered by net/http itself unless it is
+// told not to; it passes the same door as everything else.
+func TestOptionsOfNoPath(t *testing.T) {
+	c := startCluster(t, Config{})
+	for _, address := range []string{c.Addr(), c.Agents()[0].Addr} {
+		for host, want := range map[string]int{"evil.example": http.StatusForbidden, address: http.StatusBadRequest} {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "OPTIONS * HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != want {
+				t.Errorf("%s: %s, want %d", host, resp.Status, want)
+			}
+			resp.Body.Close()
+		}
+	}
+}
