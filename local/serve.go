@@ -35,7 +35,10 @@ func (c *Cluster) serve(l *plug, at netip.AddrPort, side string, inner http.Hand
 		defer c.requests.running.Done()
 		guarded.ServeHTTP(w, r)
 	})
-	s := &http.Server{Handler: l.guard(counted), ConnContext: withConn, MaxHeaderBytes: 64 << 10, ErrorLog: stdlog.New(httpLog{c.cfg.Log}, "", 0)}
+	s := &http.Server{
+		Handler: l.guard(counted), DisableGeneralOptionsHandler: true, ConnContext: withConn,
+		MaxHeaderBytes: 64 << 10, ErrorLog: stdlog.New(httpLog{c.cfg.Log}, "", 0),
+	}
 	c.servers = append(c.servers, s)
 	c.serving.Go(func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
