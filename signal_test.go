@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -116,6 +117,11 @@ const longTask = "tasks: [{id: long, command: 'echo $$ >pid; exec sleep 1000', c
 // TestSignals: what runs is killed, the framework is torn down, and the exit
 // status says which signal it was.
 func TestSignals(t *testing.T) {
+	// Whoever runs the tests may have SIGHUP ignored; a signal that is caught is
+	// at its default again in the programs we start.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	for _, tt := range []struct {
 		signal syscall.Signal
 		status int
