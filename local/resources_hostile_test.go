@@ -26,7 +26,7 @@ func TestResourcesDoNotWrap(t *testing.T) {
 // TestManyResources: as many entries as a call can hold are read in a time that
 // holds up nobody; sorting them again for each one would take minutes.
 func TestManyResources(t *testing.T) {
-	const n = 500_000
+	const n = 200_000
 	ranges := &mesos.Value_Ranges{}
 	for i := range uint64(n) {
 		ranges.Range = append(ranges.Range, mesos.Value_Range{Begin: 3 * i, End: 3*i + 1})
