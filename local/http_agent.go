@@ -18,6 +18,8 @@ func (a *agent) handler() http.Handler {
 	both("/version", serveVersion)
 	both("/state", reading(a.box, func(*http.Request) (any, error) { return a.viewState(), nil }))
 	both("/flags", reading(a.box, func(*http.Request) (any, error) { return map[string]any{"flags": a.flags()}, nil }))
+	both("/containers", reading(a.box, func(*http.Request) (any, error) { return a.viewContainers(), nil }))
+	both("/monitor/statistics", reading(a.box, func(*http.Request) (any, error) { return a.viewStatistics(), nil }))
 	both("/metrics/snapshot", reading(a.box, func(*http.Request) (any, error) { return a.viewMetrics(), nil }))
 	both("/files/browse", a.onFile(browse))
 	both("/files/read", a.onFile(readFile))
