@@ -79,6 +79,8 @@ func serveOperator(w http.ResponseWriter, r *http.Request, call proto.Message, c
 		http.Error(w, err.Error(), http.StatusNotImplemented)
 	case errors.Is(err, errStopping):
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	case errors.Is(err, errNoAgent):
+		http.Error(w, err.Error(), http.StatusNotFound)
 	case err != nil:
 		http.Error(w, err.Error(), fileStatus(err))
 	case answer != nil:
@@ -97,6 +99,8 @@ var (
 	errStopping = errors.New("shutting down")
 	//lint:ignore ST1005 these are Mesos' words
 	errNoFramework = errors.New("No framework found with specified ID")
+	//lint:ignore ST1005 these are Mesos' words
+	errNoAgent = errors.New("Agent not found")
 )
 
 // encode writes a message.

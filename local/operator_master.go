@@ -25,6 +25,8 @@ func (m *master) serveOperator(w http.ResponseWriter, r *http.Request) {
 			return "Expecting 'read_file' to be present"
 		case c.Type == pb.Call_TEARDOWN && c.Teardown == nil:
 			return "Expecting 'teardown' to be present"
+		case c.Type == pb.Call_MARK_AGENT_GONE && c.MarkAgentGone == nil:
+			return "Expecting 'mark_agent_gone' to be present"
 		}
 		return ""
 	}
@@ -32,6 +34,8 @@ func (m *master) serveOperator(w http.ResponseWriter, r *http.Request) {
 		switch c.Type {
 		case pb.Call_TEARDOWN:
 			return nil, m.teardown(c.Teardown.FrameworkID.Value)
+		case pb.Call_MARK_AGENT_GONE:
+			return nil, m.operatorMarksGone(c.MarkAgentGone.AgentID.Value)
 		case pb.Call_LIST_FILES, pb.Call_READ_FILE:
 			return nil, errNotAttached // it has no files
 		}
@@ -44,6 +48,18 @@ func (m *master) serveOperator(w http.ResponseWriter, r *http.Request) {
 		}
 		return answer, nil
 	})
+}
+
+// operatorMarksGone gives up an agent for good.
+func (m *master) operatorMarksGone(id string) error {
+	known := false
+	if !m.box.call(func() { known = m.markGone(id) }) {
+		return errStopping
+	}
+	if !known {
+		return errNoAgent
+	}
+	return nil
 }
 
 // operate answers what needs nothing but the type of the call; nil if it is not

@@ -160,6 +160,8 @@ func TestBadOperatorCalls(t *testing.T) {
 		{"no member at an agent", "POST", agent, `{"type":"READ_FILE"}`, kind, 400},
 		{"nobody's framework", "POST", c.Addr(), `{"type":"TEARDOWN","teardown":{"framework_id":{"value":"x"}}}`, kind, 400},
 		{"xml", "POST", c.Addr(), `{"type":"GET_HEALTH"}`, append([]string{"Accept", "text/xml"}, kind...), 406},
+		{"nobody's agent", "POST", c.Addr(), `{"type":"MARK_AGENT_GONE","mark_agent_gone":{"agent_id":{"value":"x"}}}`, kind, 404},
+		{"no agent", "POST", c.Addr(), `{"type":"MARK_AGENT_GONE"}`, kind, 400},
 		{"not built", "POST", c.Addr(), `{"type":"GET_WEIGHTS"}`, kind, 501},
 		{"not built at an agent", "POST", agent, `{"type":"GET_CONTAINERS"}`, kind, 501},
 		{"not attached", "POST", agent, `{"type":"LIST_FILES","list_files":{"path":"/etc"}}`, kind, 404},
@@ -250,5 +252,23 @@ func TestSlavesInFull(t *testing.T) {
 	}
 	if got := e.viewAgentsInFull("x"); len(got.Agents) != 0 {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestOperatorMarksAgentGone: its tasks are told to be gone, and so is the agent.
+func TestOperatorMarksAgentGone(t *testing.T) {
+	c := startCluster(t, Config{Eager: true})
+	s := subscribe(t, c, codecProtobuf, modern)
+	o := s.offer()
+	s.accept(0, []mesos.Offer{o}, command1("t1", o, "sleep 1000"))
+	s.until("t1", mesos.TASK_RUNNING)
+	operate(t, c.Addr(), `{"type":"MARK_AGENT_GONE","mark_agent_gone":{"agent_id":{"value":"`+o.AgentID.Value+`"}}}`)
+	all := s.until("t1", mesos.TASK_GONE_BY_OPERATOR)
+	last := all[len(all)-1]
+	if last.GetReason() != mesos.REASON_AGENT_REMOVED_BY_OPERATOR || last.UUID != nil {
+		t.Errorf("the update is %v", last)
+	}
+	if left := get[map[string]any](t, "http://"+c.Addr()+"/slaves"); len(left["slaves"].([]any)) != 0 {
+		t.Errorf("it is still there: %v", left["slaves"])
 	}
 }
