@@ -196,8 +196,14 @@ func (cfg *Config) makeWorkDir() error {
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(dir, "slaves"), 0o700)
+	}
 	if err != nil {
 		return fmt.Errorf("make the work directory: %w", err)
+	}
+	if err := spread(filepath.Join(dir, "slaves")); err != nil {
+		cfg.Log.Debug(err) // it only makes things faster, on one file system
 	}
 	cfg.WorkDir = dir
 	return nil
