@@ -1,10 +1,8 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"net/http"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -484,55 +482,6 @@ func TestChaosOverHTTP(t *testing.T) {
 	for _, path := range []string{"/chaos", "/chaos/agents/0/hang", "/chaos/executors/kill", "/chaos/master/restart"} {
 		if status, _, _ := ask(t, http.MethodPost, "http://"+calm.Addr()+path, ""); status != http.StatusNotFound {
 			t.Errorf("%s without chaos: %d", path, status)
-		}
-	}
-}
-
-// TestLockedWorkDir: a work directory is for one cluster at a time.
-func TestLockedWorkDir(t *testing.T) {
-	work := t.TempDir()
-	c, err := Start(Config{WorkDir: work, launcher: &fakeLauncher{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := &fakeLauncher{}
-	_, err = Start(Config{WorkDir: work, launcher: second})
-	var locked *LockedError
-	if !errors.As(err, &locked) || locked.PID != os.Getpid() || locked.Dir != c.cfg.WorkDir {
-		t.Errorf("a second cluster: %v", err)
-	}
-	info, err := os.Stat(filepath.Join(work, "lock"))
-	if err != nil || info.Mode() != 0o600 {
-		t.Errorf("the lock is %v, %v", info, err)
-	}
-	if err := c.Stop(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	again, err := Start(Config{WorkDir: work, launcher: &fakeLauncher{}})
-	if err != nil {
-		t.Fatal("the directory is not given back:", err)
-	}
-	if err := again.Stop(context.Background()); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestLockIsNoLink(t *testing.T) {
-	work := t.TempDir()
-	target := filepath.Join(t.TempDir(), "precious")
-	writeFile(t, target, "text")
-	if err := os.Symlink(target, filepath.Join(work, "lock")); err != nil {
-		t.Fatal(err)
-	}
-	if l, err := lockWorkDir(work); err == nil {
-		t.Error("a link was locked", l.unlock())
-	}
-	if text, err := os.ReadFile(target); err != nil || string(text) != "text" {
-		t.Errorf("what the link leads to is %q, %v", text, err)
-	}
-	for text, want := range map[string]int{"12\n": 12, "": 0, "x": 0, "-3": 0} {
-		if got := readPID(strings.NewReader(text)); got != want {
-			t.Errorf("the pid in %q is %d, want %d", text, got, want)
 		}
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+
+	"cmdq/lock"
 )
 
 // AgentInfo is what there is to know of an agent from outside.
@@ -34,7 +36,7 @@ type Cluster struct {
 	master   *master
 	agents   []*agent
 	launcher launcher
-	lock     *workLock
+	lock     *lock.Lock
 	servers  []*http.Server
 	actors   sync.WaitGroup
 	serving  sync.WaitGroup
@@ -60,11 +62,11 @@ func Start(cfg Config) (*Cluster, error) {
 }
 
 func (c *Cluster) start() error {
-	lock, err := lockWorkDir(c.cfg.WorkDir)
+	taken, err := lockWorkDir(c.cfg.WorkDir)
 	if err != nil {
 		return err
 	}
-	c.lock = lock
+	c.lock = taken
 	c.launcher = c.cfg.launcher
 	if c.launcher == nil {
 		g, err := startGuardian(c.cfg.WorkDir, c.cfg.Log)
@@ -176,7 +178,7 @@ func (c *Cluster) shutdown() error {
 	c.actors.Wait()
 	c.requests.running.Wait()
 	if c.lock != nil {
-		errs = append(errs, c.lock.unlock())
+		errs = append(errs, c.lock.Release())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop the cluster: %w", err)
