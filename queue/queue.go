@@ -72,6 +72,34 @@ func (q *Queue) Add(t task.Task) (*task.Task, error) {
 	return &e.task, nil
 }
 
+// Restore puts a task into the queue in whatever state it is, as it was before
+// a restart, and returns the queue's own copy of it. An idle one waits until
+// wake; with a zero wake it is ready. The error is ErrDuplicate, with the id. A
+// task without a Spec panics.
+func (q *Queue) Restore(t task.Task, wake time.Time) (*task.Task, error) {
+	state := t.State
+	t.State = task.Idle
+	added, err := q.Add(t)
+	if err != nil || state == task.Idle && wake.IsZero() {
+		return added, err
+	}
+	e := q.tasks[t.ID]
+	q.counts[task.Idle]--
+	q.counts[state]++
+	e.task.State = state
+	q.leave(e)
+	switch {
+	case state.Active():
+		q.enterActive(e)
+	case state.Terminal():
+		e.place = ended
+		q.release(e)
+	default:
+		q.enterAt(e, wake)
+	}
+	return added, nil
+}
+
 // Get is the task with this id, nil if there is none.
 func (q *Queue) Get(id task.ID) *task.Task {
 	if e := q.find(id); e != nil {

@@ -16,6 +16,10 @@ func (q *Queue) Launch(id task.ID) {
 	}
 	q.become("launch", e, task.Starting)
 	q.leave(e)
+	q.enterActive(e)
+}
+
+func (q *Queue) enterActive(e *entry) {
 	e.place, e.pos = active, int32(len(q.active))
 	q.active = append(q.active, e)
 }

@@ -7,12 +7,13 @@ import (
 
 // Config is what a scheduler is told. DefaultConfig has the defaults.
 type Config struct {
-	FrameworkID string        // ours, chosen before the first SUBSCRIBE
-	NewID       func() string // the next framework id, should the master have forgotten ours for good
+	FrameworkID string        // ours; empty: the first SUBSCRIBE takes a new one
+	NewID       func() string // a new framework id
 	Name        string        // of the framework, in the Mesos page
 	User        string        // commands run as this user unless they say otherwise
 	Role        string        // whose resources we take
 	Hostname    string
+	Principal   string // who we are to the master; empty: nobody in particular
 	Master      string // where the master is, for messages
 
 	FailoverTimeout    time.Duration // how long the master keeps our tasks without us
@@ -23,6 +24,7 @@ type Config struct {
 	UnplaceableTimeout time.Duration // until a task that fits no agent ends failed; 0 never
 	ConnectTimeout     time.Duration // until the first SUBSCRIBED; 0 waits for ever
 	Once               bool          // be over when every task has ended
+	Own                bool          // the cluster is in this process, and ends with it
 
 	// Rand spreads backoffs by a tenth either way; nil spreads nothing. Only
 	// the scheduler's goroutine uses it.
@@ -34,7 +36,7 @@ func DefaultConfig() Config {
 	return Config{
 		Name:               "cmdq",
 		Role:               "*",
-		FailoverTimeout:    75 * time.Second,
+		FailoverTimeout:    7 * 24 * time.Hour,
 		RefuseFor:          time.Second,
 		ReviveInterval:     20 * time.Millisecond,
 		UnreachableTimeout: 10 * time.Minute,
@@ -67,6 +69,10 @@ const (
 	connectMax        = 15 * time.Second
 	streamHeld        = 30 * time.Second // a stream this old was no failed try
 	newIDGrace        = 10 * time.Second // commands of a framework that was removed get this long to die
+	adriftGrace       = 10 * time.Second // beside their kill grace: those of one that we tore down
+	seenEvery         = time.Minute      // how old Framework.Seen may be on disk
+	storeFirst        = time.Second      // from one try to store to the next, doubling up to storeMax
+	storeMax          = 15 * time.Second
 	killAgain         = 5 * time.Second
 	maxAccept         = 4 << 20 // bytes of launches in one ACCEPT
 )

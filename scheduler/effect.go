@@ -13,7 +13,7 @@ import (
 // Effects is what a step wants done, in this order: records are stored, then
 // calls leave in the order they stand in, then the notes are logged. A crash in
 // between is repaired by reconciliation, since what was decided is on disk
-// before anybody hears of it.
+// before anybody hears of it (docs/guarantees.md).
 type Effects struct {
 	Records []Record
 	Calls   []*sched.Call
@@ -30,29 +30,54 @@ func (e *Effects) add(o Effects) {
 	}
 }
 
-// Kind says what happened to a task.
+// Kind says what a record is about.
 type Kind uint8
 
-// The kinds of records.
+// The kinds of records: the first five are about a task, the next three about
+// the framework that we are, then two about launches, and one about the run.
 const (
 	Queued   Kind = iota // new in the queue, or queued again after a reload
 	Launched             // a launch was decided
-	Changed              // an update taught us something of the current launch
+	Changed              // we learned something of a launch
 	Retrying             // idle again
 	Ended                // finished, failed or killed
+
+	Identified // the framework is this one, and this is how it stands with the master
+	Dropped    // the framework id is not used any more; its TEARDOWN is owed
+	TornDown   // a master took the TEARDOWN of the framework, or it is gone without
+
+	Unwanted // a launch is to be killed wherever it is met
+	Gone     // that launch has ended
+
+	AllEnded // every task has ended, and so has the run
 )
 
-var kindNames = [...]string{"queued", "launched", "changed", "retrying", "ended"}
+var kindNames = [...]string{"queued", "launched", "changed", "retrying", "ended",
+	"identified", "dropped", "torn down", "unwanted", "gone", "all ended"}
 
 func (k Kind) String() string { return kindNames[k] }
 
-// Record is one change of one task, with the task as it is after it. Its
-// History is shared with the queue: read it before the next step.
+// Record is one change that has to be known after a restart. It points to the
+// task itself, not to a copy: stored is what it is when all steps of a batch
+// are done, and no effect of the batch leaves before that.
 type Record struct {
-	Kind Kind
-	At   time.Time
-	Task task.Task
+	Kind      Kind
+	At        time.Time
+	Task      *task.Task // of the kinds about a task
+	Wake      time.Time  // of an idle task: until when it waits; set when the batch is stored
+	Framework *Framework // of the kinds about the framework
+	Launch    *Launch    // of the kinds about a launch
 }
+
+// Framework is who we are to the master.
+type Framework struct {
+	ID         string    // empty: the next SUBSCRIBE takes a new one
+	Subscribed bool      // a master has it, or had
+	Seen       time.Time // when a master last showed that it holds us for subscribed
+}
+
+// Launch names one launch by its Mesos task id.
+type Launch struct{ ID, Agent string }
 
 // Note is a line for the log.
 type Note struct {
@@ -78,11 +103,12 @@ const (
 	Interrupted            // Interrupt was asked for
 	NoMaster               // no master within the connect timeout
 	Refused                // a master refuses us
+	Detached               // Detach was asked for: what runs goes on
 )
 
 // Over says that the run is over and why.
 type Over struct {
 	Why     Why
 	Message string // what went wrong, in the master's or the system's words
-	Torn    bool   // the master took our TEARDOWN
+	Torn    bool   // the master took our TEARDOWN, or has none to take
 }

@@ -48,12 +48,17 @@ type (
 		Call *sched.Call
 		Err  error
 	}
+	// Restored says that the queue was filled from a journal: a run of before
+	// goes on. It comes before the first Load.
+	Restored struct{}
 	// Load brings all tasks of the tasks file, at the start and after a change.
 	Load struct{ Tasks []task.Task }
 	// Cancel asks for these tasks to end.
 	Cancel struct{ IDs []task.ID }
 	// Interrupt asks cmdq to stop: no launches, kill what runs, tear down.
 	Interrupt struct{}
+	// Detach asks cmdq to go away and leave alone what runs.
+	Detach struct{}
 	// Tick is the clock's: something is due.
 	Tick struct{}
 )
@@ -69,9 +74,11 @@ func (ExecutorLost) event() {}
 func (Errored) event()      {}
 func (Heartbeat) event()    {}
 func (Answered) event()     {}
+func (Restored) event()     {}
 func (Load) event()         {}
 func (Cancel) event()       {}
 func (Interrupt) event()    {}
+func (Detach) event()       {}
 func (Tick) event()         {}
 
 // fromWire says in our words what came from the master. Nil: nothing of interest.

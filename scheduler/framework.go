@@ -4,59 +4,100 @@ import (
 	"strings"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 	"github.com/sirupsen/logrus"
 
 	"cmdq/task"
 )
 
-// frameworkInfo is who we are: tasks outlive a lost agent connection
-// (checkpoint) and a lost scheduler (failover timeout).
-func (s *state) frameworkInfo() *mesos.FrameworkInfo {
-	yes, failover := true, s.cfg.FailoverTimeout.Seconds()
+// subscription is the SUBSCRIBE of a framework. Tasks outlive a lost agent
+// connection (checkpoint) and a lost scheduler (failover timeout).
+func (c *Config) subscription(id string, suppressed bool) *sched.Call {
+	yes, failover := true, c.FailoverTimeout.Seconds()
 	info := &mesos.FrameworkInfo{
-		User: s.cfg.User, Name: s.cfg.Name, ID: &mesos.FrameworkID{Value: s.cfg.FrameworkID},
-		FailoverTimeout: &failover, Checkpoint: &yes, Roles: []string{s.cfg.Role},
+		User: c.User, Name: c.Name, ID: &mesos.FrameworkID{Value: id},
+		FailoverTimeout: &failover, Checkpoint: &yes, Roles: []string{c.Role},
 	}
-	if s.cfg.Hostname != "" {
-		info.Hostname = &s.cfg.Hostname
+	if c.Hostname != "" {
+		info.Hostname = &c.Hostname
 	}
-	for _, c := range []mesos.FrameworkInfo_Capability_Type{
+	if c.Principal != "" {
+		info.Principal = &c.Principal
+	}
+	for _, capability := range []mesos.FrameworkInfo_Capability_Type{
 		mesos.FrameworkInfo_Capability_MULTI_ROLE,
 		mesos.FrameworkInfo_Capability_PARTITION_AWARE,
 		mesos.FrameworkInfo_Capability_TASK_KILLING_STATE,
 		mesos.FrameworkInfo_Capability_GPU_RESOURCES,
 	} {
-		info.Capabilities = append(info.Capabilities, mesos.FrameworkInfo_Capability{Type: c})
+		info.Capabilities = append(info.Capabilities, mesos.FrameworkInfo_Capability{Type: capability})
 	}
-	return info
+	call := calls.Subscribe(info).With(calls.SubscribeTo(id))
+	if suppressed {
+		call.Subscribe.SuppressedRoles = []string{c.Role}
+	}
+	return call
 }
+
+// identify notes how the framework stands with the master.
+func (s *state) identify() { s.recordFramework(Identified, s.framework) }
+
+func (s *state) recordFramework(k Kind, f Framework) {
+	s.eff.Records = append(s.eff.Records, Record{Kind: k, At: s.now, Framework: &f})
+}
+
+// dropFramework ends the use of this framework id: the next SUBSCRIBE takes a
+// new one. An id that no master ever had is simply used again.
+func (s *state) dropFramework(k Kind) {
+	if !s.framework.Subscribed {
+		return
+	}
+	s.former = s.framework.ID
+	s.recordFramework(k, s.framework)
+	s.framework = Framework{}
+	for _, launch := range sortedKeys(s.unwanted) {
+		s.forgetLaunch(launch) // it ends with its framework
+	}
+}
+
+// The master's last words on a stream that mean something to us
+// (Mesos: src/master/master.cpp).
+const (
+	wordsRemoved    = "Framework has been removed"
+	wordsFailedOver = "Framework failed over"
+)
 
 // onErrored: error. A master that no longer knows us after a long absence gets
 // a new framework; anything else ends the run with the master's words.
 func (s *state) onErrored(ev Errored) {
-	removed := strings.Contains(ev.Message, "Framework has been removed")
-	l := &s.link
-	if removed && l.ever && l.phase != up && s.now.Sub(l.seen) > s.cfg.FailoverTimeout && s.cfg.NewID != nil {
-		s.newFramework()
-		return
-	}
+	over := &Over{Why: Refused}
 	text := clean(ev.Message)
-	if removed {
-		text += ": somebody tore this framework down"
+	switch {
+	case strings.Contains(ev.Message, wordsRemoved):
+		if s.link.phase != up && s.leaving == nil && (!s.framework.Subscribed || s.now.Sub(s.framework.Seen) > s.cfg.FailoverTimeout) {
+			s.newFramework()
+			return
+		}
+		text += ": somebody tore this framework down; the next start goes on under a new id"
+		s.castAdrift()
+		s.dropFramework(TornDown)
+		over.Torn = true
+	case strings.Contains(ev.Message, wordsFailedOver):
+		text += ": another scheduler subscribed as framework " + s.framework.ID + " and has its tasks now; nothing was torn down"
 	}
-	s.eff.Over = &Over{Why: Refused, Message: text}
+	over.Message = text
 	if s.leaving != nil {
-		s.eff.Over.Why = s.leaving.why // we were on our way out
+		over.Why = s.leaving.why // we were on our way out
 	}
+	s.eff.Over = over
 }
 
 // newFramework goes on under a new id: the master dropped the old one after a
-// long absence and has ended its tasks, or is about to.
+// long absence and has ended its tasks, or is about to. An id without a
+// SUBSCRIBED on record never launched anything.
 func (s *state) newFramework() {
-	old := s.cfg.FrameworkID
-	s.cfg.FrameworkID = s.cfg.NewID()
-	s.warn("the master removed framework %s after we were away for longer than %s: going on as %s",
-		old, s.cfg.FailoverTimeout, s.cfg.FrameworkID)
+	old := s.framework
 	for _, t := range s.activeTasks() {
 		a := t.Current()
 		if t.Stop == task.Cancelled {
@@ -67,8 +108,15 @@ func (s *state) newFramework() {
 			s.infra(t, a, "FRAMEWORK_REMOVED", "the framework was removed", newIDGrace)
 		}
 	}
-	clear(s.unwanted)
-	s.link.phase, s.link.next, s.link.seen = down, s.now, s.now
+	s.dropFramework(TornDown)
+	s.framework = Framework{ID: s.cfg.NewID(), Seen: s.now}
+	s.identify()
+	why := " after we were away for longer than " + s.cfg.FailoverTimeout.String()
+	if !old.Subscribed {
+		why = ", which has launched nothing yet"
+	}
+	s.warn("the master removed framework %s%s: going on as %s", old.ID, why, s.framework.ID)
+	s.link.phase, s.link.next = down, s.now
 }
 
 // onMessage: frameworkMessage. No executor of ours sends any yet.

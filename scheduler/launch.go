@@ -18,7 +18,8 @@ func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	if len(t.History) >= task.MaxHistory {
 		t.History = slices.Delete(t.History, 0, 1)
 	}
-	t.History = append(t.History, task.Attempt{Number: t.Launches, Agent: a.id, Host: a.host, Launched: s.now})
+	t.History = append(t.History, task.Attempt{Number: t.Launches, Agent: a.id, Host: a.host,
+		Framework: s.framework.ID, Launched: s.now})
 	a.used = a.used.Add(t.Spec.Resources)
 	at := t.Current()
 	s.watchStart(t, at)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
-	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 	"github.com/sirupsen/logrus"
 
 	"cmdq/mesosapi"
@@ -27,10 +26,10 @@ type link struct {
 	next       time.Time // when to try again, in phase down
 	failures   int       // tries that went wrong since a stream last held
 	since      time.Time // of the last SUBSCRIBED
+	noted      time.Time // when Framework.Seen was last recorded by a heartbeat
 	offered    bool      // offers came since
 	last       error     // of the last try that went wrong
 	ever       bool      // we were subscribed at least once
-	seen       time.Time // when the master last showed that we are subscribed
 	suppressed bool      // what the master was last told
 }
 
@@ -56,13 +55,13 @@ func (s *state) tickLink() {
 	if l.phase != down || l.next.After(s.now) || !s.loaded {
 		return
 	}
+	if s.framework.ID == "" {
+		s.framework = Framework{ID: s.cfg.NewID()}
+		s.identify()
+	}
 	l.phase = opening
 	l.suppressed = s.queue.Ready() == 0
-	call := calls.Subscribe(s.frameworkInfo()).With(calls.SubscribeTo(s.cfg.FrameworkID))
-	if l.suppressed {
-		call.Subscribe.SuppressedRoles = []string{s.cfg.Role}
-	}
-	s.call(call)
+	s.call(s.cfg.subscription(s.framework.ID, l.suppressed))
 }
 
 func (s *state) connectMessage() string {
@@ -90,20 +89,32 @@ func (s *state) onSubscribed(ev Subscribed) {
 	if l.ever {
 		word = "registered again"
 	}
-	l.phase, l.ever, l.last, l.seen, l.since = up, true, nil, s.now, s.now
+	l.phase, l.last, l.since = up, nil, s.now
 	s.offered = s.now
 	l.offered = false
 	s.forgetIdle()
-	s.note(logrus.InfoLevel, logrus.Fields{"framework": s.cfg.FrameworkID, "master": s.cfg.Master}, "%s with the master", word)
+	s.note(logrus.InfoLevel, logrus.Fields{"framework": s.framework.ID, "master": s.cfg.Master}, "%s with the master", word)
 	s.startReconcile(time.Time{})
+	if s.restored && !l.ever {
+		s.callReconcileAll()
+	}
+	l.ever = true
 	s.killAgain()
+	s.framework.Subscribed, s.framework.Seen = true, s.now
+	s.identify()
 }
 
 // onHeartbeat: the master knows us, as it does not where a stream is merely not
 // known to be broken.
 func (s *state) onHeartbeat() {
-	if s.link.phase == up {
-		s.link.seen = s.now
+	if s.link.phase != up {
+		return
+	}
+	l := &s.link
+	s.framework.Seen = s.now
+	if !l.noted.Add(seenEvery).After(s.now) {
+		l.noted = s.now
+		s.identify()
 	}
 }
 

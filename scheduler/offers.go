@@ -73,7 +73,7 @@ func offerIDs(offers []mesos.Offer) []mesos.OfferID {
 }
 
 func (s *state) decline(refuse time.Duration, ids []mesos.OfferID) *sched.Call {
-	return calls.Decline(ids...).With(calls.RefuseSeconds(refuse), calls.Framework(s.cfg.FrameworkID))
+	return calls.Decline(ids...).With(calls.RefuseSeconds(refuse), calls.Framework(s.framework.ID))
 }
 
 // acceptFrom launches on this agent what fits, first fit in queue order. False:
@@ -97,7 +97,7 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 		refuse = longRefusal
 	}
 	call := calls.Accept(calls.OfferOperations{calls.OpLaunch(launches...)}.WithOffers(ids...)).
-		With(calls.RefuseSeconds(refuse), calls.Framework(s.cfg.FrameworkID))
+		With(calls.RefuseSeconds(refuse), calls.Framework(s.framework.ID))
 	call.Accept.OfferIDs = ids // mesos-go shuffles them
 	s.call(call)
 	return true

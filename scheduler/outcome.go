@@ -150,8 +150,7 @@ func (s *state) infra(t *task.Task, a *task.Attempt, reason, message string, atL
 // giveUp ends the wait for a launch that may still run. A second launch is
 // right only for a command that may run twice.
 func (s *state) giveUp(t *task.Task, a *task.Attempt) {
-	launch := task.LaunchID(t.ID, a.Number)
-	s.unwanted[launch] = a.Agent
+	s.disown(task.LaunchID(t.ID, a.Number), a.Agent)
 	switch {
 	case t.Stop == task.Cancelled:
 		s.end(t, a, task.Killed, a.Reason, "may still be running on "+a.Host)

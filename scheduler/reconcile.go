@@ -71,6 +71,12 @@ func (s *state) askWaiting() {
 	s.callReconcile(r.waiting)
 }
 
+// callReconcileAll asks for all launches that the master knows of: after a
+// restart there may be some that we do not know, and they are to be killed.
+func (s *state) callReconcileAll() {
+	s.call(calls.Reconcile().With(calls.Framework(s.framework.ID)))
+}
+
 // askAbout asks about one launch.
 func (s *state) askAbout(t *task.Task, a *task.Attempt) {
 	if s.link.phase == up {
@@ -81,7 +87,7 @@ func (s *state) askAbout(t *task.Task, a *task.Attempt) {
 func (s *state) callReconcile(launches map[string]string) {
 	var batch []sched.Call_Reconcile_Task
 	flush := func() {
-		call := calls.Reconcile().With(calls.Framework(s.cfg.FrameworkID))
+		call := calls.Reconcile().With(calls.Framework(s.framework.ID))
 		call.Reconcile.Tasks = batch
 		s.call(call)
 		batch = nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -57,7 +59,7 @@ func (m *scripted) Flush(context.Context) error { m.note("flush"); return nil }
 
 func (m *scripted) Append(records []Record) error {
 	for _, r := range records {
-		m.note("store " + r.Kind.String() + " " + string(r.Task.ID))
+		m.note("store " + r.Kind.String() + " " + subject(r))
 	}
 	return m.fail
 }
@@ -89,10 +91,18 @@ func oneTask() Load {
 
 func runScripted(t *testing.T, m *scripted) (Over, error) {
 	t.Helper()
+	return runJournaled(t, m, m)
+}
+
+func runJournaled(t *testing.T, m *scripted, j Journal) (Over, error) {
+	t.Helper()
 	cfg := DefaultConfig()
 	cfg.FrameworkID, cfg.Once = "f", true
-	s := New(cfg, m, m.incoming, m, quietLog())
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	s := New(cfg, m, m.incoming, j, quietLog())
+	if full, ok := j.(*full); ok {
+		full.s = s
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	if err := s.Post(ctx, oneTask()); err != nil {
 		t.Fatal(err)
@@ -136,17 +146,67 @@ func index(seen []string, what string) int {
 	return at
 }
 
-func TestRunStopsWhenTheJournalFails(t *testing.T) {
-	m := newScripted()
-	m.fail = errors.New("disk full")
-	if _, err := runScripted(t, m); !errors.Is(err, m.fail) {
-		t.Fatalf("want the journal's error, got %v", err)
-	}
-	for _, s := range m.seen {
-		if s == "SUBSCRIBE" || s == "ACCEPT" {
-			t.Errorf("%s left although nothing could be stored", s)
+// TestDiskTrouble: while nothing can be stored nothing leaves, and no event is
+// taken; then everything goes on.
+func TestDiskTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &full{scripted: newScripted(), fails: map[int]int{0: 3, 3: 5}}
+		over, err := runJournaled(t, m.scripted, m)
+		if err != nil || over.Why != Drained || !over.Torn {
+			t.Fatalf("over %+v, %v", over, err)
 		}
+		if m.fails[0]+m.fails[3] > 0 {
+			t.Errorf("the disk was asked too seldom: %v", m.fails)
+		}
+		for i, what := range m.seen {
+			if what == "disk full" && i+1 < len(m.seen) && m.seen[i+1] != "disk full" && !strings.HasPrefix(m.seen[i+1], "store ") {
+				t.Errorf("%q followed a batch that was not stored: %q", m.seen[i+1], m.seen)
+			}
+		}
+	})
+}
+
+// TestDiskTroubleAtTheEnd: who asks us to go while nothing can be stored is
+// heard, and nothing more leaves.
+func TestDiskTroubleAtTheEnd(t *testing.T) {
+	for _, ev := range []Event{Interrupt{}, Detach{}} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &full{scripted: newScripted(), fails: map[int]int{0: 1 << 30}}
+			go func() {
+				time.Sleep(time.Minute) // of the bubble's clock
+				m.s.requests <- Cancel{[]task.ID{"a"}}
+				m.s.requests <- ev
+			}()
+			_, err := runJournaled(t, m.scripted, m)
+			if !errors.Is(err, errGoing) || !errors.Is(err, errFull) {
+				t.Errorf("%T: %v", ev, err)
+			}
+			if i := slices.IndexFunc(m.seen, func(s string) bool { return s != "disk full" }); i >= 0 {
+				t.Errorf("%T: %s left although nothing could be stored", ev, m.seen[i])
+			}
+		})
 	}
+}
+
+// full is a journal on a disk that is full now and then: before batch n it fails
+// that many times.
+type full struct {
+	*scripted
+	s     *Scheduler
+	fails map[int]int
+	n     int
+}
+
+var errFull = errors.New("disk full")
+
+func (m *full) Append(records []Record) error {
+	if m.fails[m.n] > 0 {
+		m.fails[m.n]--
+		m.note("disk full")
+		return errFull
+	}
+	m.n++
+	return m.scripted.Append(records)
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {

@@ -96,13 +96,14 @@ func onlyComments(text string) bool {
 
 // env is a scheduler without a cluster: time is a number, calls are printed.
 type env struct {
-	t     *testing.T
-	s     *state
-	start time.Time
-	now   time.Time
-	out   bytes.Buffer
-	uuids int
-	quiet bool
+	t       *testing.T
+	s       *state
+	journal *memory
+	start   time.Time
+	now     time.Time
+	out     bytes.Buffer
+	uuids   int
+	quiet   bool
 }
 
 func newEnv(t *testing.T) *env {
@@ -111,7 +112,7 @@ func newEnv(t *testing.T) *env {
 	cfg.FrameworkID, cfg.User, cfg.Master = "f-1", "ann", "m:5050"
 	ids := 1
 	cfg.NewID = func() string { ids++; return "f-" + strconv.Itoa(ids) }
-	return &env{t: t, s: newState(cfg), start: start, now: start}
+	return &env{t: t, s: newState(cfg), journal: newMemory("f-1"), start: start, now: start}
 }
 
 // play runs one command line.
@@ -156,6 +157,10 @@ func (e *env) play(line string) {
 		e.step(Cancel{ids})
 	case "interrupt":
 		e.step(Interrupt{})
+	case "detach":
+		e.step(Detach{})
+	case "restart":
+		e.restart(rest)
 	case "advance":
 		d, err := time.ParseDuration(rest)
 		if err != nil {
@@ -171,6 +176,7 @@ func (e *env) play(line string) {
 
 func (e *env) step(ev Event) {
 	eff := e.s.step(e.now, ev)
+	e.journal.keep(eff.Records, e.s.queue)
 	e.print(eff)
 	if err := e.s.check(); err != nil && eff.Over == nil {
 		e.t.Fatalf("after %T: %v\n%s", ev, err, e.out.String())
@@ -195,6 +201,8 @@ func (e *env) config(text string) {
 		switch k {
 		case "once":
 			e.s.cfg.Once = true
+		case "own":
+			e.s.cfg.Own = true
 		case "role":
 			e.s.cfg.Role = v
 		case "infra-retries":
@@ -203,6 +211,8 @@ func (e *env) config(text string) {
 			e.s.cfg.UnplaceableTimeout = d
 		case "unreachable-timeout":
 			e.s.cfg.UnreachableTimeout = d
+		case "failover-timeout":
+			e.s.cfg.FailoverTimeout = d
 		case "connect-timeout":
 			e.s.cfg.ConnectTimeout = d
 		case "quiet":
@@ -211,6 +221,20 @@ func (e *env) config(text string) {
 			e.t.Fatalf("unknown setting %q", f)
 		}
 	}
+}
+
+// restart is a crash and a new start with what was recorded: "restart", or
+// "restart torn-down" if the TEARDOWN that was owed was delivered only now.
+func (e *env) restart(how string) {
+	saved := e.journal.saved()
+	if how == "torn-down" {
+		saved.TornDown = e.now
+	}
+	e.s = newState(e.s.cfg)
+	if err := e.s.restore(saved); err != nil {
+		e.t.Fatal(err)
+	}
+	e.step(Restored{})
 }
 
 // load reads "id key=value … ; id …".
@@ -357,7 +381,7 @@ func (e *env) answered(text string) Answered {
 func (e *env) print(eff Effects) {
 	at := e.now.Sub(e.start).Round(time.Millisecond)
 	for _, r := range eff.Records {
-		fmt.Fprintf(&e.out, "%s record %s %s\n", at, r.Kind, r.Task.ID)
+		fmt.Fprintf(&e.out, "%s record %s %s\n", at, r.Kind, subject(r))
 	}
 	for _, c := range eff.Calls {
 		fmt.Fprintf(&e.out, "%s call %s\n", at, describe(c))
@@ -376,9 +400,22 @@ func (e *env) print(eff Effects) {
 		fmt.Fprintf(&e.out, "%s %s%s %s\n", at, n.Level, who, n.Text)
 	}
 	if eff.Over != nil {
-		names := [...]string{"drained", "interrupted", "no master", "refused"}
+		names := [...]string{"drained", "interrupted", "no master", "refused", "detached"}
 		fmt.Fprintf(&e.out, "%s over: %s, torn down: %v %s\n", at, names[eff.Over.Why], eff.Over.Torn, eff.Over.Message)
 	}
+}
+
+// subject is what a record is about.
+func subject(r Record) string {
+	switch {
+	case r.Task != nil:
+		return string(r.Task.ID)
+	case r.Framework != nil:
+		return r.Framework.ID
+	case r.Launch != nil:
+		return r.Launch.ID
+	}
+	return "the run"
 }
 
 func describe(c *sched.Call) string {

@@ -31,7 +31,8 @@ type Master interface {
 	Flush(context.Context) error // until all calls were answered
 }
 
-// Journal keeps records. Append returns once they are safe.
+// Journal keeps records. Append returns once they are safe; after an error it is
+// called again with the same ones.
 type Journal interface {
 	Append([]Record) error
 }
@@ -45,6 +46,7 @@ type Scheduler struct {
 	log      *logrus.Entry
 
 	requests chan Event
+	held     []Event // requests that came while nothing could be stored
 	latest   atomic.Pointer[Snapshot]
 	epoch    int
 }
@@ -57,7 +59,7 @@ func New(cfg Config, master Master, incoming <-chan mesosapi.Incoming, journal J
 	return s
 }
 
-// Post hands an event of our own side (Load, Cancel, Interrupt) to Run. It
+// Post hands an event of our own side (Load, Cancel, Interrupt, Detach) to Run. It
 // waits while Run is busy, and gives up with ctx.
 func (s *Scheduler) Post(ctx context.Context, ev Event) error {
 	select {
@@ -74,15 +76,22 @@ func (s *Scheduler) Snapshot() Snapshot { return *s.latest.Load() }
 // Tasks yields every task. Only for use when Run is not running.
 func (s *Scheduler) Tasks() iter.Seq[*task.Task] { return s.state.queue.All() }
 
-// FrameworkID is the id in use. Only for use when Run is not running.
-func (s *Scheduler) FrameworkID() string { return s.state.cfg.FrameworkID }
+// FrameworkID is the id in use, or the last one that was. Only for use when Run
+// is not running.
+func (s *Scheduler) FrameworkID() string {
+	if s.state.framework.ID == "" {
+		return s.state.former
+	}
+	return s.state.framework.ID
+}
 
 // maxBatch bounds how many events are stepped before their effects are stored
 // together.
 const maxBatch = 512
 
-// Run works until the run is over or ctx ends. An error is a failure of the
-// journal or the end of ctx; how a run ended otherwise is in Over.
+// Run works until the run is over or ctx ends. An error is a journal that could
+// not store when we were asked to go, or the end of ctx; how a run ended
+// otherwise is in Over.
 func (s *Scheduler) Run(ctx context.Context) (Over, error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -112,6 +121,10 @@ func (s *Scheduler) Run(ctx context.Context) (Over, error) {
 
 // drain steps what has come in meanwhile, so that one Append stores it all.
 func (s *Scheduler) drain(eff *Effects) {
+	for _, ev := range s.held {
+		eff.add(s.state.step(time.Now(), ev))
+	}
+	s.held = nil
 	for i := 0; i < maxBatch && eff.Over == nil; i++ {
 		select {
 		case in := <-s.incoming:
@@ -133,10 +146,8 @@ func (s *Scheduler) take(in mesosapi.Incoming, eff *Effects) {
 
 // commit stores, then sends. It tells whether the run is over.
 func (s *Scheduler) commit(ctx context.Context, eff Effects) (*Over, error) {
-	if len(eff.Records) > 0 {
-		if err := s.journal.Append(eff.Records); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
-		}
+	if err := s.store(ctx, eff.Records); err != nil {
+		return nil, err
 	}
 	s.latest.Store(s.state.snapshot())
 	defer s.say(eff.Notes) // a slow terminal holds back no call

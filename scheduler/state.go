@@ -29,23 +29,29 @@ type state struct {
 	due       deadlines
 	place     placement
 
-	// unwanted launches are to be killed wherever they are met: launch id to agent.
+	framework Framework
+	former    string // the framework id in use before, once it was dropped
+
+	// unwanted launches are to be killed wherever they are met: launch id to
+	// agent. Only disown and forgetLaunch change it.
 	unwanted map[string]string
 	// edited tasks changed in the file, or left it (nil), while a launch of
 	// theirs was active; they follow the file once it has ended.
 	edited map[task.ID]*task.Task
 
-	loaded  bool // the tasks file was read once
-	leaving *leaving
+	loaded   bool // the tasks file was read once
+	restored bool // a run of before goes on
+	leaving  *leaving
 }
 
 func newState(cfg Config) *state {
 	return &state{
-		cfg:      cfg,
-		queue:    queue.New(),
-		agents:   map[string]*agent{},
-		unwanted: map[string]string{},
-		edited:   map[task.ID]*task.Task{},
+		cfg:       cfg,
+		framework: Framework{ID: cfg.FrameworkID},
+		queue:     queue.New(),
+		agents:    map[string]*agent{},
+		unwanted:  map[string]string{},
+		edited:    map[task.ID]*task.Task{},
 	}
 }
 
@@ -81,12 +87,16 @@ func (s *state) step(now time.Time, ev Event) Effects {
 		s.onHeartbeat()
 	case Answered:
 		s.onAnswered(ev)
+	case Restored:
+		s.onRestored(ev)
 	case Load:
 		s.onLoad(ev.Tasks)
 	case Cancel:
 		s.onCancel(ev.IDs)
 	case Interrupt:
 		s.onInterrupt()
+	case Detach:
+		s.onDetach()
 	case Tick:
 	default:
 		panic(fmt.Sprintf("scheduler: unknown event %T", ev))
@@ -154,7 +164,7 @@ func (s *state) active() int {
 func (s *state) call(c *sched.Call) { s.eff.Calls = append(s.eff.Calls, c) }
 
 func (s *state) record(k Kind, t *task.Task) {
-	s.eff.Records = append(s.eff.Records, Record{k, s.now, *t})
+	s.eff.Records = append(s.eff.Records, Record{Kind: k, At: s.now, Task: t})
 }
 
 func (s *state) note(level logrus.Level, fields logrus.Fields, format string, args ...any) {

@@ -15,12 +15,12 @@ import (
 // leaves after the records of this step are stored.
 func (s *state) onUpdate(st *mesos.TaskStatus) {
 	if len(st.UUID) > 0 && st.AgentID != nil {
-		defer s.call(calls.Acknowledge(st.AgentID.Value, st.TaskID.Value, st.UUID).With(calls.Framework(s.cfg.FrameworkID)))
+		defer s.call(calls.Acknowledge(st.AgentID.Value, st.TaskID.Value, st.UUID).With(calls.Framework(s.framework.ID)))
 	}
 	u := digest(st, s.now)
 	delete(s.reconcile.waiting, st.TaskID.Value)
 	if u.terminal() {
-		delete(s.unwanted, st.TaskID.Value)
+		s.forgetLaunch(st.TaskID.Value)
 	}
 	t := s.queue.Get(u.id)
 	if t == nil || u.launch > t.Launches || u.launch <= t.Base {
@@ -31,6 +31,9 @@ func (s *state) onUpdate(st *mesos.TaskStatus) {
 	if a != nil && !remember(a, u.uuid) {
 		return // handled before; only acknowledged
 	}
+	if a != nil && (u.uuid != nil || !a.Seen) {
+		defer s.recordOnce(t)
+	}
 	switch {
 	case t.State.Terminal():
 		s.unwantedUpdate(&u, st.TaskID.Value)
@@ -40,6 +43,17 @@ func (s *state) onUpdate(st *mesos.TaskStatus) {
 	default:
 		s.onCurrentUpdate(t, a, &u)
 	}
+}
+
+// recordOnce makes sure that what an update taught us is stored before it is
+// acknowledged. Deferred later than the acknowledgement, it runs earlier.
+func (s *state) recordOnce(t *task.Task) {
+	for _, r := range s.eff.Records {
+		if r.Task == t {
+			return
+		}
+	}
+	s.record(Changed, t)
 }
 
 // remember notes the id of an update; false if it was there already.

@@ -18,6 +18,7 @@ type leaving struct {
 	why   Why
 	until time.Time // wait no longer than this
 	torn  bool      // TEARDOWN was sent
+	id    string    // of the framework that it names
 }
 
 // onCancel asks tasks to end. What is idle ends at once; what is active is
@@ -72,12 +73,53 @@ func (s *state) tickLeaving() {
 		return
 	}
 	s.settleAll()
+	s.castAdrift()
+	if l.why == Drained {
+		s.eff.Records = append(s.eff.Records, Record{Kind: AllEnded, At: s.now})
+	}
+	l.id = s.framework.ID
+	s.dropFramework(Dropped)
 	if s.link.phase != up {
-		s.eff.Over = &Over{Why: l.why, Message: "not subscribed"}
+		s.eff.Over = &Over{Why: l.why, Message: "not subscribed", Torn: s.framework.ID == l.id}
 		return
 	}
 	l.torn = true
-	s.call(&sched.Call{Type: sched.Call_TEARDOWN, FrameworkID: &mesos.FrameworkID{Value: s.cfg.FrameworkID}})
+	s.call(teardown(l.id))
+}
+
+func teardown(framework string) *sched.Call {
+	return &sched.Call{Type: sched.Call_TEARDOWN, FrameworkID: &mesos.FrameworkID{Value: framework}}
+}
+
+// castAdrift makes idle again what may still run when its framework goes. It is
+// not launched before the agents have had the time to end it.
+func (s *state) castAdrift() {
+	for _, t := range s.activeTasks() {
+		a := t.Current()
+		switch {
+		case t.Stop == task.Cancelled:
+			s.end(t, a, task.Killed, "", "cancelled; its end was not seen")
+		case !s.cfg.Own && !a.MayStillRun.IsZero() && t.Spec.Retries == 0:
+			s.end(t, a, task.Failed, a.Reason, "may still be running on "+a.Host)
+		case s.cfg.Own:
+			t.Stop = task.NotStopped
+			s.again(t, a, time.Time{}, s.now)
+		default:
+			t.Stop, a.Adrift = task.NotStopped, true
+			s.again(t, a, s.now.Add(t.Spec.KillGrace+adriftGrace), s.now)
+		}
+	}
+}
+
+// onDetach leaves at once. What runs goes on, and whoever starts next with the
+// same journal takes it over.
+func (s *state) onDetach() {
+	if s.leaving != nil {
+		return
+	}
+	s.info("detached: %s left alone", countTasks(s.active()))
+	s.identify()
+	s.eff.Over = &Over{Why: Detached}
 }
 
 // onTornDown ends the run, whether or not the master heard of it.
@@ -85,7 +127,9 @@ func (s *state) onTornDown(err error) {
 	s.eff.Over = &Over{Why: s.leaving.why, Torn: err == nil}
 	if err != nil {
 		s.eff.Over.Message = err.Error()
+		return
 	}
+	s.recordFramework(TornDown, Framework{ID: s.leaving.id})
 }
 
 // kill asks Mesos to end this launch, unless it was asked a moment ago.
@@ -98,7 +142,7 @@ func (s *state) kill(t *task.Task, a *task.Attempt) {
 }
 
 func (s *state) callKill(launch, agent string, grace time.Duration) {
-	call := calls.Kill(launch, agent).With(calls.Framework(s.cfg.FrameworkID))
+	call := calls.Kill(launch, agent).With(calls.Framework(s.framework.ID))
 	if grace > 0 {
 		call.Kill.KillPolicy = &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: int64(grace)}}
 	}
@@ -108,9 +152,26 @@ func (s *state) callKill(launch, agent string, grace time.Duration) {
 // killUnwanted kills a launch that no task waits for, and keeps at it until the
 // cluster says that it has ended.
 func (s *state) killUnwanted(launch, agent string, grace time.Duration) {
-	s.unwanted[launch] = agent
+	s.disown(launch, agent)
 	if s.link.phase == up {
 		s.callKill(launch, agent, grace)
+	}
+}
+
+// disown notes that a launch is to be killed wherever it is met.
+func (s *state) disown(launch, agent string) {
+	if known, ok := s.unwanted[launch]; ok && known == agent {
+		return
+	}
+	s.unwanted[launch] = agent
+	s.eff.Records = append(s.eff.Records, Record{Kind: Unwanted, At: s.now, Launch: &Launch{launch, agent}})
+}
+
+// forgetLaunch: it has ended, or nobody needs to mind it any more.
+func (s *state) forgetLaunch(launch string) {
+	if _, ok := s.unwanted[launch]; ok {
+		delete(s.unwanted, launch)
+		s.eff.Records = append(s.eff.Records, Record{Kind: Gone, At: s.now, Launch: &Launch{ID: launch}})
 	}
 }
 

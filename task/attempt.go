@@ -12,6 +12,8 @@ type Attempt struct {
 	Agent  string
 	Host   string
 
+	Framework string // the framework id it was launched under
+
 	Launched time.Time // when it was decided
 	Started  time.Time // of the first RUNNING; zero: never seen up
 	Ended    time.Time // of the terminal update; zero: not seen to end
@@ -37,6 +39,10 @@ type Attempt struct {
 	// Settle is set while the launch is known to have ended but the update
 	// that holds its exit status has not come: until when to wait for it.
 	Settle time.Time
+
+	// Adrift tells that its framework was torn down before its end was seen. It
+	// may live until the agent has heard of that.
+	Adrift bool
 
 	State   string // the last Mesos state, such as TASK_RUNNING
 	Reason  string

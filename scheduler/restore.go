@@ -1,0 +1,99 @@
+package scheduler
+
+import (
+	"fmt"
+	"time"
+
+	"cmdq/task"
+)
+
+// Saved is what a journal knows of a run that goes on.
+type Saved struct {
+	Framework Framework
+	Unwanted  []Launch
+
+	// Each calls back for every task, in the order in which they were first
+	// queued, with the time until which an idle one waits, and hands on the
+	// first error.
+	Each func(func(t task.Task, wake time.Time) error) error
+
+	// TornDown is when the TEARDOWN of the framework before this one was taken
+	// by a master, if that was only now; else zero. What may have run until then
+	// waits from then.
+	TornDown time.Time
+}
+
+// Restore fills the queue from a journal. It comes before Run, at most once; on
+// an error the scheduler is not to be used.
+func (s *Scheduler) Restore(saved Saved) error {
+	if err := s.state.restore(saved); err != nil {
+		return err
+	}
+	s.latest.Store(s.state.snapshot())
+	s.requests <- Restored{}
+	return nil
+}
+
+// restore has no effects of its own: what follows from it is decided by the
+// step that takes Restored.
+func (s *state) restore(saved Saved) error {
+	s.framework = saved.Framework
+	for _, l := range saved.Unwanted {
+		s.unwanted[l.ID] = l.Agent
+	}
+	return saved.Each(func(t task.Task, wake time.Time) error {
+		added, err := s.queue.Restore(t, wake)
+		if err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		a := added.Current()
+		if a == nil {
+			return nil
+		}
+		if added.State == task.Idle && a.Adrift && !saved.TornDown.IsZero() {
+			if safe := saved.TornDown.Add(added.Spec.KillGrace + adriftGrace); safe.After(wake) {
+				s.queue.Delay(added.ID, safe)
+			}
+		}
+		if added.State.Active() {
+			ag := s.agent(a.Agent)
+			ag.host, ag.used = a.Host, ag.used.Add(added.Spec.Resources)
+		}
+		return nil
+	})
+}
+
+// onRestored takes up what was active when the journal ended. On a cluster of
+// our own nothing has survived: the cluster ended with the process before us.
+func (s *state) onRestored(Restored) {
+	s.restored = true
+	s.info("going on with %s, of which %d have ended and %d were active",
+		countTasks(s.queue.Len()), s.ended(), s.active())
+	for _, t := range s.activeTasks() {
+		a := t.Current()
+		switch {
+		case s.cfg.Own:
+			s.lostWithUs(t, a)
+		case !a.Settle.IsZero():
+			s.lookAgain(t, a, a.Settle)
+		case !a.MayStillRun.IsZero():
+			s.lookAgain(t, a, a.MayStillRun.Add(s.cfg.UnreachableTimeout))
+		case t.State == task.Starting:
+			s.watchStart(t, a)
+		}
+	}
+}
+
+// lostWithUs: the command was killed with its cluster, or had ended unheard.
+func (s *state) lostWithUs(t *task.Task, a *task.Attempt) {
+	const message = "cmdq and its Mesos ended while it was active"
+	switch t.Stop {
+	case task.Cancelled:
+		s.end(t, a, task.Killed, "", message)
+	case task.Interrupted:
+		t.Stop = task.NotStopped
+		s.again(t, a, time.Time{}, s.now)
+	default:
+		s.infra(t, a, "", message, 0)
+	}
+}
