@@ -1,0 +1,147 @@
+package store
+
+import (
+	"maps"
+	"slices"
+
+	"cmdq/task"
+)
+
+// The numbers of the fields are the format: they are never given anew. One
+// that is added here belongs into decode.go too, and TestEveryField tells.
+
+func encodeTask(e *encoder, in Task, spec uint64) {
+	t := in.Task
+	e.text(1, string(t.ID))
+	e.uint(2, spec)
+	e.int(3, int64(t.Index))
+	e.uint(4, t.Seq)
+	e.uint(5, uint64(t.State))
+	e.uint(6, uint64(t.Stop))
+	e.time(7, t.Submitted)
+	e.int(8, int64(t.Launches))
+	e.int(9, int64(t.Attempts))
+	e.int(10, int64(t.Base))
+	e.int(11, int64(t.Charged))
+	e.int(12, int64(t.Infra))
+	e.int(13, int64(t.NeverStarted))
+	for i := range t.History {
+		e.message(14, func() { encodeAttempt(e, &t.History[i]) })
+	}
+	if t.End != nil {
+		e.message(15, func() { encodeEnd(e, t.End) })
+	}
+	e.time(16, in.Wake)
+}
+
+func encodeAttempt(e *encoder, a *task.Attempt) {
+	e.int(1, int64(a.Number))
+	e.text(2, a.Agent)
+	e.text(3, a.Host)
+	e.text(4, a.Framework)
+	e.time(5, a.Launched)
+	e.time(6, a.Started)
+	e.time(7, a.Ended)
+	e.flag(8, a.Seen)
+	if len(a.Updates) > 0 {
+		e.message(9, func() {
+			for _, id := range a.Updates {
+				e.b = append(e.b, id[:]...)
+			}
+		})
+	}
+	e.time(10, a.MayStillRun)
+	e.time(11, a.Look)
+	e.time(12, a.KilledAt)
+	e.time(13, a.Settle)
+	e.flag(14, a.Adrift)
+	e.text(15, a.State)
+	e.text(16, a.Reason)
+	e.text(17, a.Message)
+	encodeExit(e, 18, a.Exit)
+}
+
+func encodeEnd(e *encoder, end *task.End) {
+	e.time(1, end.At)
+	e.int(2, int64(end.Launch))
+	e.text(3, end.Reason)
+	e.text(4, end.Message)
+	encodeExit(e, 5, end.Exit)
+}
+
+func encodeExit(e *encoder, number uint64, x task.Exit) {
+	if x == (task.Exit{}) {
+		return
+	}
+	e.message(number, func() {
+		e.flag(1, x.Known)
+		e.int(2, int64(x.Code))
+		e.text(3, x.Signal)
+	})
+}
+
+// encodeSpec writes equal specs alike, so that one that is there can be found
+// by what it says.
+func encodeSpec(e *encoder, s *task.Spec) {
+	e.text(1, string(s.ID))
+	e.int(2, int64(s.Line))
+	e.text(3, s.Command)
+	for _, a := range s.Argv {
+		e.message(4, func() { e.b = append(e.b, a...) })
+	}
+	e.int(5, s.Resources.CPUs)
+	e.int(6, s.Resources.Mem)
+	e.int(7, s.Resources.Disk)
+	e.int(8, s.Resources.GPUs)
+	encodeMap(e, 9, s.Env)
+	e.text(10, s.User)
+	e.text(11, s.Name)
+	e.int(12, int64(s.Retries))
+	e.int(13, int64(s.Timeout))
+	e.int(14, int64(s.KillGrace))
+	e.int(15, int64(s.Priority))
+	encodeMap(e, 16, s.Labels)
+	for _, u := range s.URIs {
+		e.message(17, func() {
+			e.text(1, u.Value)
+			e.flag(2, u.Extract)
+			e.flag(3, u.Executable)
+			e.flag(4, u.Cache)
+			e.text(5, u.OutputFile)
+		})
+	}
+	e.int(18, int64(s.Count))
+}
+
+// encodeMap writes one field with all entries, by name.
+func encodeMap(e *encoder, number uint64, m map[string]string) {
+	if len(m) == 0 {
+		return
+	}
+	e.message(number, func() {
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			e.message(1, func() {
+				e.text(1, name)
+				e.text(2, m[name])
+			})
+		}
+	})
+}
+
+func encodeRun(e *encoder, r *Run) {
+	e.time(1, r.Began)
+	e.text(2, r.Master)
+	e.text(3, r.File)
+	e.flag(4, r.Once)
+	e.uint(5, uint64(r.Stage))
+	e.text(6, r.Framework.ID)
+	e.flag(7, r.Framework.Subscribed)
+	e.time(8, r.Framework.Seen)
+	for _, o := range r.Owed {
+		e.message(9, func() {
+			e.text(1, o.ID)
+			e.text(2, o.Master)
+			e.time(3, o.Since)
+		})
+	}
+}
