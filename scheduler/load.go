@@ -45,9 +45,10 @@ func (s *state) onLoad(tasks []task.Task) {
 	if !wasWaiting {
 		s.offered = s.now // the wait for offers begins now
 	}
-	if first {
+	switch {
+	case first && !s.restored:
 		s.info("%s queued", countTasks(added))
-	} else {
+	case !first || added+changed+removed > 0:
 		s.info("tasks file read again: %d new, %d changed, %d removed", added, changed, removed)
 	}
 }
