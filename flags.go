@@ -25,7 +25,9 @@ type queueConfig struct {
 	refuse               float64 // seconds
 	revive, unreachable  time.Duration
 	unplaceable, connect time.Duration
+	failover             time.Duration
 	infraRetries         int
+	fresh                bool
 	joblog, progress     string
 	cluster              clusterFlags
 	log                  logFlags
@@ -47,18 +49,20 @@ func (q *queueConfig) register(f *pflag.FlagSet, once bool) {
 	f.SortFlags = false
 	f.StringVar(&q.master, "master", defaultMaster(), "where Mesos is: host, host:port, http://host:port,\nlocal, or local[N] for N agents on this machine;\nbefore the default come $MESOS_MASTER_IP and $MESOS_MASTER")
 	f.StringVar(&q.tasks, "tasks", "tasks.yaml", "the tasks file")
-	f.StringVar(&q.state, "state", ".cmdq", "directory for what cmdq keeps, sandboxes of --master local\namong it")
+	f.StringVar(&q.state, "state", ".cmdq", "directory for what cmdq keeps: the journal of the run, and\nthe sandboxes of --master local")
 	f.StringVar(&q.name, "name", d.Name, "name of the framework in the Mesos page")
 	f.StringVar(&q.user, "user", currentUser(), "user the commands run as, unless a task says otherwise")
 	f.StringVar(&q.role, "role", d.Role, "role whose resources are used")
 	f.Float64Var(&q.refuse, "refuse-seconds", d.RefuseFor.Seconds(), "for how long an offer that nothing fits stays away")
 	f.DurationVar(&q.revive, "revive-interval", d.ReviveInterval, "at most one REVIVE in this time")
 	f.DurationVar(&q.unreachable, "unreachable-timeout", d.UnreachableTimeout, "until a launch that may still run is given up")
+	f.DurationVar(&q.failover, "failover-timeout", d.FailoverTimeout, "how long the master lets our tasks run on without us")
 	f.IntVar(&q.infraRetries, "infra-retries", d.InfraRetries, "infrastructure failures that a task survives")
 	f.DurationVar(&q.unplaceable, "unplaceable-timeout", 0, "until a task that fits no agent ends failed; 0: never")
 	if once {
 		f.DurationVar(&q.connect, "connect-timeout", time.Minute, "until a master has to answer; 0: no limit")
 	}
+	f.BoolVar(&q.fresh, "fresh", false, "drop the unfinished run in --state and begin a new one")
 	f.StringVar(&q.joblog, "joblog", "", "file that gets a line of JSON for every task that ends")
 	f.StringVar(&q.progress, "progress", "auto", "auto, bar, plain or none; auto is a bar on a terminal and\nplain lines elsewhere")
 	q.cluster.register(f)
@@ -112,7 +116,7 @@ func (q *queueConfig) check(f *pflag.FlagSet) error {
 		return usage("--infra-retries %d: want 0 or more", q.infraRetries)
 	}
 	for name, d := range map[string]time.Duration{"revive-interval": q.revive, "unreachable-timeout": q.unreachable,
-		"unplaceable-timeout": q.unplaceable, "connect-timeout": q.connect} {
+		"unplaceable-timeout": q.unplaceable, "connect-timeout": q.connect, "failover-timeout": q.failover} {
 		if d < 0 {
 			return usage("--%s %s: want 0 or more", name, d)
 		}

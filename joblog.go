@@ -2,8 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"os"
 	"time"
 
@@ -13,9 +17,15 @@ import (
 
 // joblog writes a line of JSON for every task that ends.
 type joblog struct {
-	file *os.File
-	w    *bufio.Writer
+	file    *os.File
+	regular bool   // a pipe or a terminal can be neither cut nor read again
+	size    int64  // of what was written whole
+	pending []byte // what could not be written yet
 }
+
+// maxPending bounds what waits for a disk, in bytes. What does not fit is
+// appended by the next start, which compares the file with the journal.
+const maxPending = 64 << 20
 
 // jobLine is one line of the joblog. Times are those of the status updates.
 type jobLine struct {
@@ -39,28 +49,139 @@ func createJoblog(path string) (*joblog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("joblog: %w", err)
 	}
-	return &joblog{f, bufio.NewWriter(f)}, nil
+	return openedJoblog(f)
+}
+
+// openedJoblog is the joblog of an open file.
+func openedJoblog(f *os.File) (*joblog, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("joblog: %w", err), f.Close())
+	}
+	return &joblog{file: f, regular: info.Mode().IsRegular()}, nil
+}
+
+// continueJoblog goes on with the file of a run that goes on: a torn last line
+// is cut, and the ends that the journal knows and the file lacks are appended.
+func continueJoblog(path string, tasks iter.Seq[*task.Task]) (*joblog, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("joblog: %w", err)
+	}
+	j, err := openedJoblog(f)
+	if err != nil {
+		return nil, err
+	}
+	written, err := j.read()
+	if err == nil {
+		err = j.append(missing(tasks, written))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return j, nil
+}
+
+// end is what tells one end of a task from another one.
+type end struct {
+	id           task.ID
+	state, ended string
+}
+
+// read finds the ends in the file, and where its last whole line ends. Lines
+// that are not ours are left alone.
+func (j *joblog) read() (map[end]bool, error) {
+	written := map[end]bool{}
+	if !j.regular {
+		return written, nil
+	}
+	in := bufio.NewReaderSize(j.file, 64<<10)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF {
+			return written, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("joblog: %w", err)
+		}
+		j.size += int64(len(line))
+		var l jobLine
+		if json.Unmarshal(line, &l) == nil {
+			written[end{l.ID, l.State, l.Ended}] = true
+		}
+	}
+}
+
+// missing are the tasks whose end is not among those written, in file order.
+func missing(tasks iter.Seq[*task.Task], written map[end]bool) []*task.Task {
+	var out []*task.Task
+	for t := range tasks {
+		if t.State.Terminal() && !written[end{t.ID, t.State.String(), stamp(t.End.At)}] {
+			out = append(out, t)
+		}
+	}
+	bySeq(out)
+	return out
 }
 
 // add writes the ends among these records.
 func (j *joblog) add(records []scheduler.Record) error {
-	enc := json.NewEncoder(j.w)
-	enc.SetEscapeHTML(false)
+	var ended []*task.Task
 	for _, r := range records {
-		if r.Kind != scheduler.Ended {
-			continue
-		}
-		if err := enc.Encode(lineOf(&r.Task)); err != nil {
-			return fmt.Errorf("joblog: %w", err)
+		if r.Kind == scheduler.Ended {
+			ended = append(ended, r.Task)
 		}
 	}
-	if err := j.w.Flush(); err != nil {
+	if len(ended) == 0 {
+		return nil
+	}
+	return j.append(ended)
+}
+
+// append writes a line a task. What cannot be written waits for the next time,
+// and a line is never left torn before another one.
+func (j *joblog) append(ended []*task.Task) error {
+	for _, t := range ended {
+		if len(j.pending) > maxPending {
+			break
+		}
+		line, err := lineOf(t).encode()
+		if err != nil {
+			return err
+		}
+		j.pending = append(j.pending, line...)
+	}
+	if err := j.write(); err != nil {
 		return fmt.Errorf("joblog: %w", err)
 	}
+	j.size += int64(len(j.pending))
+	j.pending = j.pending[:0]
 	return nil
 }
 
+func (j *joblog) write() error {
+	if !j.regular {
+		_, err := j.file.Write(j.pending)
+		return err
+	}
+	if err := j.file.Truncate(j.size); err != nil {
+		return err
+	}
+	_, err := j.file.WriteAt(j.pending, j.size)
+	return err
+}
+
 func (j *joblog) close() error { return j.file.Close() }
+
+func (l jobLine) encode() ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(l); err != nil {
+		return nil, fmt.Errorf("joblog: %w", err)
+	}
+	return buf.Bytes(), nil
+}
 
 func lineOf(t *task.Task) jobLine {
 	line := jobLine{ID: t.ID, State: t.State.String(), Attempts: t.Attempts, Reason: t.End.Reason, Message: t.End.Message,

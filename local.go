@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"cmdq/local"
 )
@@ -23,6 +25,7 @@ func localCommand() *cobra.Command {
 		workDir string
 		entry   entryFlags
 		mesos   mesosFlags
+		elects  electionFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "local",
@@ -35,7 +38,11 @@ with --credentials. The file is JSON, as Mesos has it, and open to nobody else:
 
     {"credentials": [{"principal": "ann", "secret": "…"}]}
 
-Then every path but /health and /version asks for them (HTTP Basic).`,
+Then every path but /health and /version asks for them (HTTP Basic).
+
+With --zk several of them elect the one that leads, as Mesos masters do; its
+agents are its own. It ends with status 3 when it does not lead any more, or
+ZooKeeper does not let it take part.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := cluster.check(); err != nil {
@@ -46,6 +53,9 @@ Then every path but /health and /version asks for them (HTTP Basic).`,
 			}
 			credentials, err := entry.check(ip)
 			if err != nil {
+				return err
+			}
+			if err := elects.check(); err != nil {
 				return err
 			}
 			if port < 0 || port > 65535 {
@@ -59,6 +69,7 @@ Then every path but /health and /version asks for them (HTTP Basic).`,
 				Credentials: credentials, AllowRemote: entry.remote,
 				AllocationInterval: cluster.interval, WorkDir: workDir, Log: logrus.NewEntry(logger)}
 			mesos.apply(&cfg)
+			elects.apply(&cfg)
 			return serve(cfg)
 		},
 	}
@@ -68,13 +79,47 @@ Then every path but /health and /version asks for them (HTTP Basic).`,
 	f.IntVar(&port, "port", 5050, "port of the master; 0 takes a free one; agents always do")
 	f.StringVar(&workDir, "work-dir", filepath.Join(".cmdq", "mesos"), "directory for the sandboxes")
 	entry.register(f)
+	elects.register(f)
 	cluster.register(f)
 	mesos.register(f)
 	log.register(f)
 	return cmd
 }
 
-// serve runs the embedded Mesos until a signal ends it.
+// electionFlags say where masters elect the one that leads.
+type electionFlags struct {
+	zk      string
+	timeout time.Duration
+
+	at *local.ZooKeeper
+}
+
+func (e *electionFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&e.zk, "zk", "", "elect the leading master: zk://[user:password@]host:2181,…/path,\nor file:///path of a file with that")
+	f.DurationVar(&e.timeout, "zk-session-timeout", 10*time.Second, "until ZooKeeper gives up a master it does not hear of")
+}
+
+// check reads the address.
+func (e *electionFlags) check() error {
+	if e.timeout < 100*time.Millisecond || e.timeout > time.Hour {
+		return usage("--zk-session-timeout %s: want 100ms to 1h", e.timeout)
+	}
+	if e.zk == "" {
+		return nil
+	}
+	at, err := local.ParseZooKeeper(e.zk)
+	if err != nil {
+		return usage("--zk: %v", err) // without the address, which may hold a password
+	}
+	e.at = at
+	return nil
+}
+
+func (e *electionFlags) apply(cfg *local.Config) {
+	cfg.ZooKeeper, cfg.ZooKeeperTimeout = e.at, e.timeout
+}
+
+// serve runs the embedded Mesos until a signal ends it, or it may not go on.
 func serve(cfg local.Config) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, endingSignals()...)
@@ -87,7 +132,12 @@ func serve(cfg local.Config) error {
 	if cfg.Credentials == nil {
 		cfg.Log.Warn("every user of this machine can run commands through it, as you; --credentials FILE closes that")
 	}
-	<-signals
+	var end error
+	select {
+	case <-signals:
+	case end = <-cluster.Lost():
+		cfg.Log.WithError(end).Error("this master and all its commands end")
+	}
 	go func() {
 		<-signals
 		os.Exit(exitSIGINT) // the second one; the guardian ends the commands
@@ -95,7 +145,10 @@ func serve(cfg local.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	if err := cluster.Stop(ctx); err != nil {
-		return &exit{exitCluster, fmt.Errorf("stop the embedded Mesos: %w", err)}
+		return &exit{exitCluster, errors.Join(end, fmt.Errorf("stop the embedded Mesos: %w", err))}
+	}
+	if end != nil {
+		return &exit{exitCluster, end}
 	}
 	return nil
 }

@@ -5,14 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,9 +20,11 @@ import (
 	"cmdq/local"
 	"cmdq/mesosapi"
 	"cmdq/scheduler"
+	"cmdq/store"
 )
 
-// session is one run of the queue, from the flags to the exit status.
+// session is one start of cmdq, from the flags to the exit status. A run may
+// take several of them.
 type session struct {
 	cfg   *queueConfig
 	once  bool // cmdq run
@@ -33,10 +33,14 @@ type session struct {
 	show  progress
 	began time.Time
 
+	signals chan os.Signal // that want us to end
+
+	journal *journal
+	resumed bool           // a run of before goes on
 	cluster *local.Cluster // with --master local
+	secret  string         // of that cluster
 	conn    *mesosapi.Conn
 	sched   *scheduler.Scheduler
-	joblog  *joblog
 }
 
 // runQueue is cmdq (once is false) and cmdq run.
@@ -49,59 +53,108 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 	if err := cfg.check(f); err != nil {
 		return err
 	}
-	s := &session{cfg: cfg, once: once, began: time.Now(), file: &tasksFile{path: file}}
+	s := &session{cfg: cfg, once: once, began: time.Now(), file: &tasksFile{path: file},
+		signals: make(chan os.Signal, 4)}
 	if cfg.embedded {
 		s.file.user = currentUser()
 	}
-	tasks, err := s.file.read()
-	if err != nil {
-		return badFile(err)
+	tasks, fileErr := s.file.read()
+	if fileErr != nil && !store.Exists(cfg.state) {
+		return badFile(fileErr) // and nothing is left behind
 	}
 	s.show = newProgress(cfg.progress)
 	_, isBar := s.show.(*bar)
+	var err error
 	if s.log, err = cfg.log.logger(s.show, isBar); err != nil {
 		return err
 	}
-	if err := s.open(); err != nil {
-		s.close()
+	signal.Notify(s.signals, endingSignals()...)
+	defer signal.Stop(s.signals)
+	surviveBrokenPipes()
+	if err := s.openJournal(); err != nil {
 		return err
 	}
 	defer s.close()
-	return s.run(scheduler.Load{Tasks: tasks.Tasks(s.began)})
+	if s.journal.run.Stage == store.Ended && !cfg.fresh {
+		return s.tellEnd()
+	}
+	if fileErr != nil {
+		return badFile(fileErr)
+	}
+	return s.start(scheduler.Load{Tasks: tasks.Tasks(s.began)})
 }
 
-// open starts everything that the scheduler needs, the embedded Mesos among it.
-func (s *session) open() error {
-	if s.cfg.joblog != "" {
-		j, err := createJoblog(s.cfg.joblog)
-		if err != nil {
-			return &exit{exitUsage, err}
-		}
-		s.joblog = j
+// start opens everything that the scheduler needs, the embedded Mesos among it,
+// and lets it run.
+func (s *session) start(first scheduler.Load) error {
+	var err error
+	if s.resumed, err = s.resume(); err != nil {
+		return err
 	}
-	master, authorize := s.cfg.master, (func(*http.Request))(nil)
-	if s.cfg.embedded {
-		secret := newSecret()
-		if err := s.startCluster(secret); err != nil {
+	if !s.resumed {
+		if err := s.beginRun(); err != nil {
 			return err
 		}
-		master = s.cluster.Addr()
-		authorize = func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+secret) }
 	}
-	conn, err := mesosapi.New(mesosapi.Config{Master: master, Authorize: authorize, Log: s.log.WithField("part", "mesosapi")})
+	if s.cfg.embedded {
+		if err := s.startCluster(); err != nil {
+			return err
+		}
+	}
+	var torn time.Time
+	if sig, err := s.beforeSignal(func(ctx context.Context) error {
+		torn, err = s.oweNothing(ctx, s.resumed)
+		return err
+	}); sig != nil || err != nil {
+		return signalled(sig, err)
+	}
+	if s.conn, err = s.connect(s.master()); err != nil {
+		return err
+	}
+	s.sched = scheduler.New(s.schedulerConfig(), s.conn, s.conn.Incoming(), s.journal, logrus.NewEntry(s.log))
+	if s.resumed {
+		if err := s.restore(torn); err != nil {
+			return err
+		}
+	}
+	if err := s.openJoblog(); err != nil {
+		return err
+	}
+	return s.play(first)
+}
+
+// restore fills the scheduler with the run that goes on.
+func (s *session) restore(torn time.Time) error {
+	saved, err := s.saved(torn)
 	if err != nil {
-		return usage("--master: %w", err)
+		return err
 	}
-	s.conn = conn
-	s.sched = scheduler.New(s.schedulerConfig(), conn, conn.Incoming(), s, logrus.NewEntry(s.log))
+	if err := s.sched.Restore(saved); err != nil {
+		return badState(err)
+	}
 	return nil
 }
 
-func (s *session) startCluster(secret string) error {
+// connect makes the connection to a master; nothing is sent yet.
+func (s *session) connect(master string) (*mesosapi.Conn, error) {
+	cfg := mesosapi.Config{Master: master, Log: s.log.WithField("part", "mesosapi")}
+	if master == "local" {
+		cfg.Master = s.cluster.Addr()
+		cfg.Authorize = func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+s.secret) }
+	}
+	conn, err := mesosapi.New(cfg)
+	if err != nil {
+		return nil, usage("--master: %w", err)
+	}
+	return conn, nil
+}
+
+func (s *session) startCluster() error {
 	c := s.cfg.cluster
+	s.secret = newSecret()
 	cluster, err := local.Start(local.Config{
 		IP: "127.0.0.1", Agents: c.agents, Resources: c.resources, AllocationInterval: c.interval,
-		Eager: true, WorkDir: s.workDir(), Secret: secret, Log: s.log.WithField("part", "local"),
+		Eager: true, WorkDir: s.workDir(), Secret: s.secret, Log: s.log.WithField("part", "local"),
 	})
 	if err != nil {
 		return notStarted(err, "state")
@@ -119,10 +172,11 @@ func (s *session) workDir() string { return filepath.Join(s.cfg.state, "local") 
 
 func (s *session) schedulerConfig() scheduler.Config {
 	c := scheduler.DefaultConfig()
-	c.FrameworkID, c.NewID = uuid.NewString(), uuid.NewString
+	c.FrameworkID, c.NewID = s.journal.run.Framework.ID, uuid.NewString
 	c.Name, c.User, c.Role, c.Master = s.cfg.name, s.cfg.user, s.cfg.role, s.cfg.master
 	c.RefuseFor = time.Duration(s.cfg.refuse * float64(time.Second))
 	c.ReviveInterval, c.UnreachableTimeout = s.cfg.revive, s.cfg.unreachable
+	c.FailoverTimeout, c.Own = s.cfg.failover, s.cfg.embedded
 	c.InfraRetries, c.UnplaceableTimeout, c.ConnectTimeout = s.cfg.infraRetries, s.cfg.unplaceable, s.cfg.connect
 	c.Once = s.once
 	c.Rand = mathrand.New(mathrand.NewPCG(randomUint64(), randomUint64()))
@@ -132,130 +186,7 @@ func (s *session) schedulerConfig() scheduler.Config {
 	return c
 }
 
-// Append is the scheduler's journal: so far, only the joblog. A joblog that
-// cannot be written is said, and is no reason to stop.
-func (s *session) Append(records []scheduler.Record) error {
-	if s.joblog == nil {
-		return nil
-	}
-	if err := s.joblog.add(records); err != nil {
-		s.log.Error(err)
-	}
-	return nil
-}
-
-// run plays the scheduler to its end.
-func (s *session) run(first scheduler.Load) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, endingSignals()...)
-	defer signal.Stop(signals)
-	surviveBrokenPipes()
-
-	// The file is watched before anything is launched: a watch may fail.
-	if err := s.sched.Post(ctx, first); err != nil {
-		return err
-	}
-	if !s.once && s.file.path != "-" {
-		if err := watchFile(ctx, s.file.path, func() { s.reload(ctx) }, func(err error) { s.log.Error(err) }); err != nil {
-			return &exit{exitUsage, err}
-		}
-	}
-	type result struct {
-		over scheduler.Over
-		err  error
-	}
-	ended := make(chan result, 1)
-	go func() {
-		over, err := s.sched.Run(ctx)
-		ended <- result{over, err}
-	}()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	status := 0 // of the signal that ends us
-	for {
-		select {
-		case sig := <-signals:
-			if status != 0 {
-				os.Exit(status) // the second one: at once; the guardian ends what runs
-			}
-			status = exitSIGTERM
-			if sig == syscall.SIGINT {
-				status = exitSIGINT
-			}
-			go s.interrupt(ctx)
-		case <-tick.C:
-			s.show.show(s.sched.Snapshot())
-		case r := <-ended:
-			s.show.finish(s.sched.Snapshot())
-			if r.err != nil {
-				return &exit{exitFailed, r.err}
-			}
-			return s.conclude(r.over, status)
-		}
-	}
-}
-
-func (s *session) interrupt(ctx context.Context) {
-	if err := s.sched.Post(ctx, scheduler.Interrupt{}); err != nil {
-		s.log.Debug(err) // the run was over first
-	}
-}
-
-// reload reads the tasks file again. A file that does not load changes nothing.
-func (s *session) reload(ctx context.Context) {
-	file, err := s.file.read()
-	switch {
-	case err != nil:
-		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, badFile(err))
-	case file != nil:
-		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now())}); err != nil {
-			s.log.Debug(err) // we are ending
-		}
-	}
-}
-
-// conclude turns the way the run ended into words and an exit status.
-func (s *session) conclude(over scheduler.Over, status int) error {
-	took := time.Since(s.began)
-	switch over.Why {
-	case scheduler.NoMaster:
-		return &exit{exitCluster, errors.New(over.Message)}
-	case scheduler.Refused:
-		return &exit{exitCluster, fmt.Errorf("the master at %s refuses us: %s", s.cfg.master, over.Message)}
-	case scheduler.Interrupted:
-		if s.once {
-			s.summary(took)
-		}
-		s.notTornDown(over)
-		return &exit{status: status}
-	}
-	s.summary(took)
-	s.notTornDown(over)
-	if snap := s.sched.Snapshot(); snap.Ended() != snap.Tasks || snap.Bad() > 0 {
-		return &exit{status: exitFailed}
-	}
-	return nil
-}
-
-// notTornDown says so when the master may still believe in us.
-func (s *session) notTornDown(over scheduler.Over) {
-	if !over.Torn && s.sched.Snapshot().Known {
-		s.log.Warnf("no master took our TEARDOWN (%s): framework %s ends by itself, %s after the master lost us",
-			over.Message, s.sched.FrameworkID(), scheduler.DefaultConfig().FailoverTimeout)
-	}
-}
-
-func (s *session) summary(took time.Duration) {
-	dir := ""
-	if s.cfg.embedded {
-		dir = s.workDir()
-	}
-	summary(os.Stdout, s.sched, dir, s.cfg.master, took)
-}
-
-// close ends what open started, in the opposite order.
+// close ends what was started, in the opposite order.
 func (s *session) close() {
 	if s.conn != nil {
 		if err := s.conn.Close(); err != nil {
@@ -269,28 +200,10 @@ func (s *session) close() {
 			s.log.Warnf("stop the embedded Mesos: %v", err)
 		}
 	}
-	if s.joblog != nil {
-		if err := s.joblog.close(); err != nil {
-			s.log.Warn(err)
-		}
+	if err := s.journal.close(); err != nil {
+		s.log.Warn(err)
 	}
 }
-
-// endingSignals are those that end us. SIGHUP is not, where whoever started us
-// had it ignored, as nohup does.
-func endingSignals() []os.Signal {
-	list := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		list = append(list, syscall.SIGHUP)
-	}
-	return list
-}
-
-// surviveBrokenPipes makes a log or a summary that nobody reads any more an error
-// of the write instead of the end of us, who have commands to kill: Ctrl-C ends
-// the other side of "cmdq 2>&1 | tee log" too. The signal is taken and not
-// ignored, since commands would inherit that.
-func surviveBrokenPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // newSecret guards the embedded Mesos of this process.
 func newSecret() string {

@@ -39,6 +39,12 @@ func (w *watched) Write(p []byte) (int, error) {
 	return w.buf.Write(p)
 }
 
+func (w *watched) reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf.Reset()
+}
+
 // next is what has been written so far, and what to wait on for more.
 func (w *watched) next() (string, <-chan struct{}) {
 	w.mu.Lock()
@@ -61,6 +67,19 @@ func start(t *testing.T, tasks string, args ...string) *program {
 	}
 	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Process.Wait() })
 	return p
+}
+
+// again starts cmdq once more in the same directory.
+func (p *program) again(args ...string) {
+	p.t.Helper()
+	p.out.reset()
+	p.cmd = exec.Command(cmdqBinary(p.t), args...)
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, &p.out
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := p.cmd
+	p.t.Cleanup(func() { cmd.Process.Kill(); cmd.Process.Wait() })
 }
 
 // write replaces tasks.yaml as an editor does.
@@ -114,8 +133,9 @@ func (p *program) exits(status int) string {
 
 const longTask = "tasks: [{id: long, command: 'echo $$ >pid; exec sleep 1000', cpus: 0.1, mem: 10}]\n"
 
-// TestSignals: what runs is killed, the framework is torn down, and the exit
-// status says which signal it was.
+// TestSignals: SIGINT kills what runs and tears the framework down; after the
+// others all goes on with the next start. With a cluster of our own the commands
+// end in any case. The exit status says which signal it was.
 func TestSignals(t *testing.T) {
 	// Whoever runs the tests may have SIGHUP ignored; a signal that is caught is
 	// at its default again in the programs we start.
@@ -123,9 +143,15 @@ func TestSignals(t *testing.T) {
 	signal.Notify(hangups, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(hangups) })
 	for _, tt := range []struct {
-		signal syscall.Signal
-		status int
-	}{{syscall.SIGINT, 130}, {syscall.SIGTERM, 143}, {syscall.SIGHUP, 143}} {
+		signal  syscall.Signal
+		status  int
+		says    []string
+		summary bool
+	}{
+		{syscall.SIGINT, 130, []string{"interrupted: killing 1 task,", `"framework removed"`, "idle again: interrupted"}, true},
+		{syscall.SIGTERM, 143, []string{"leaving; with the cluster end 1 task", "ended with 1 task to go", "the next start runs them again"}, false},
+		{syscall.SIGHUP, 143, []string{"ended with 1 task to go"}, false},
+	} {
 		for _, verb := range [][]string{{"run"}, {}} {
 			t.Run(strings.Join(append([]string{tt.signal.String()}, verb...), " "), func(t *testing.T) {
 				t.Parallel()
@@ -134,15 +160,20 @@ func TestSignals(t *testing.T) {
 				pid := p.pid()
 				p.signal(tt.signal)
 				out := p.exits(tt.status)
-				for _, want := range []string{"interrupted: killing 1 task,", `"framework removed"`, "idle again: interrupted"} {
+				for _, want := range tt.says {
 					if !strings.Contains(out, want) {
 						t.Errorf("did not say %q:\n%s", want, out)
 					}
 				}
-				if summary := "1 task: 0 finished, 0 failed, 0 killed, 1 not ended"; strings.Contains(out, summary) != (len(verb) > 0) {
-					t.Errorf("summary: want one of cmdq run only:\n%s", out)
+				if summary := "1 task: 0 finished, 0 failed, 0 killed, 1 not ended"; strings.Contains(out, summary) != (tt.summary && len(verb) > 0) {
+					t.Errorf("summary: want one of cmdq run only, and only after SIGINT:\n%s", out)
 				}
 				p.gone(pid)
+				p.again(append(verb, "--progress", "none")...)
+				p.says("going on with 1 task", 1)
+				p.says("attempt=2", 1)
+				p.signal(syscall.SIGINT)
+				p.exits(130)
 			})
 		}
 	}

@@ -39,7 +39,7 @@ func summary(w io.Writer, s *scheduler.Scheduler, workDir, master string, took t
 		fmt.Fprintf(w, "sandboxes: on the agents, through the Mesos page at %s\n", page(master))
 		return
 	}
-	listSandboxes(w, s, all, workDir)
+	listSandboxes(w, all, workDir)
 }
 
 // page is the address of a master's page.
@@ -86,7 +86,7 @@ func count(n int, noun string) string {
 }
 
 // listSandboxes says where the commands ran and left their output.
-func listSandboxes(w io.Writer, s *scheduler.Scheduler, tasks []*task.Task, workDir string) {
+func listSandboxes(w io.Writer, tasks []*task.Task, workDir string) {
 	tasks = slices.DeleteFunc(tasks, func(t *task.Task) bool { return t.Current() == nil })
 	if len(tasks) == 0 {
 		return
@@ -94,14 +94,14 @@ func listSandboxes(w io.Writer, s *scheduler.Scheduler, tasks []*task.Task, work
 	bySeq(tasks)
 	if len(tasks) > summaryRows {
 		a := tasks[0].Current()
-		fmt.Fprintf(w, "sandboxes: %s, and so on\n", local.Sandbox(workDir, a.Agent, s.FrameworkID(), "TASK"))
+		fmt.Fprintf(w, "sandboxes: %s, and so on\n", local.Sandbox(workDir, a.Agent, a.Framework, "TASK"))
 		return
 	}
 	fmt.Fprintln(w, "sandboxes:")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, t := range tasks {
 		a := t.Current()
-		fmt.Fprintf(table, "  %s\t%s\n", t.ID, local.Sandbox(workDir, a.Agent, s.FrameworkID(), task.LaunchID(t.ID, a.Number)))
+		fmt.Fprintf(table, "  %s\t%s\n", t.ID, local.Sandbox(workDir, a.Agent, a.Framework, task.LaunchID(t.ID, a.Number)))
 	}
 	table.Flush()
 }

@@ -117,7 +117,11 @@ func (s *state) onDetach() {
 	if s.leaving != nil {
 		return
 	}
-	s.info("detached: %s left alone", countTasks(s.active()))
+	if s.cfg.Own {
+		s.info("leaving; with the cluster end %s", countTasks(s.active()))
+	} else {
+		s.info("detached: %s left alone", countTasks(s.active()))
+	}
 	s.identify()
 	s.eff.Over = &Over{Why: Detached}
 }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/sirupsen/logrus"
+
+	"cmdq/scheduler"
+	"cmdq/store"
+)
+
+// journal is what the scheduler records into: the store on disk and, after it,
+// the joblog. The scheduler's goroutine owns it while that runs.
+type journal struct {
+	store  *store.Store
+	run    store.Run // as it is on disk
+	own    bool      // the cluster ends with this process: nobody owes it a TEARDOWN
+	joblog *joblog
+	log    *logrus.Logger
+}
+
+// Append stores a batch, and returns once it is on disk. A joblog that cannot be
+// written is said, and is no reason to stop: the next start completes it.
+func (j *journal) Append(records []scheduler.Record) error {
+	batch := j.batch(records)
+	if err := j.store.Write(batch); err != nil {
+		return err
+	}
+	if batch.Run != nil {
+		j.run = *batch.Run
+	}
+	if j.joblog == nil {
+		return nil
+	}
+	if err := j.joblog.add(records); err != nil {
+		j.log.Error(err)
+	}
+	return nil
+}
+
+// batch says in the store's words what the scheduler recorded. It changes
+// nothing, since a batch that could not be stored comes again.
+func (j *journal) batch(records []scheduler.Record) store.Batch {
+	var b store.Batch
+	run, changed := j.run, false
+	for _, r := range records {
+		switch {
+		case r.Task != nil:
+			b.Tasks = append(b.Tasks, store.Task{Task: r.Task, Wake: r.Wake})
+		case r.Launch != nil:
+			b.Unwanted = append(b.Unwanted, store.Launch{ID: r.Launch.ID, Agent: r.Launch.Agent, Gone: r.Kind == scheduler.Gone})
+		default:
+			run, changed = j.advance(run, r), true
+		}
+	}
+	if changed {
+		b.Run = &run
+	}
+	return b
+}
+
+// advance is the run after a record that is about it.
+func (j *journal) advance(run store.Run, r scheduler.Record) store.Run {
+	switch r.Kind {
+	case scheduler.Identified:
+		run.Framework = store.Framework(*r.Framework)
+	case scheduler.Dropped:
+		run.Framework = store.Framework{}
+		if !j.own {
+			run.Owed = append(slices.Clone(run.Owed), store.Owed{ID: r.Framework.ID, Master: run.Master, Since: r.At})
+		}
+	case scheduler.TornDown:
+		if run.Framework.ID == r.Framework.ID {
+			run.Framework = store.Framework{}
+		}
+		run.Owed = slices.DeleteFunc(slices.Clone(run.Owed), func(o store.Owed) bool { return o.ID == r.Framework.ID })
+	case scheduler.AllEnded:
+		run.Stage = store.Ended
+	}
+	return run
+}
+
+// write changes what is kept of the run beside its tasks, before or after the
+// scheduler has run.
+func (j *journal) write(run store.Run) error {
+	if err := j.store.Write(store.Batch{Run: &run}); err != nil {
+		return err
+	}
+	j.run = run
+	return nil
+}
+
+// paid notes that the TEARDOWN of a framework is owed no more.
+func (j *journal) paid(id string) error {
+	run := j.run
+	run.Owed = slices.DeleteFunc(slices.Clone(run.Owed), func(o store.Owed) bool { return o.ID == id })
+	return j.write(run)
+}
+
+// close gives the state directory back.
+func (j *journal) close() error {
+	err := j.store.Close()
+	if j.joblog != nil {
+		if e := j.joblog.close(); err == nil {
+			err = e
+		}
+	}
+	return err
+}

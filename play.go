@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"cmdq/scheduler"
+	"cmdq/store"
+)
+
+// play lets the scheduler run to its end.
+func (s *session) play(first scheduler.Load) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+
+	// The file is watched before anything is launched: a watch may fail.
+	if err := s.sched.Post(ctx, first); err != nil {
+		return err
+	}
+	if !s.once && s.file.path != "-" {
+		if err := watchFile(ctx, s.file.path, func() { s.reload(ctx) }, func(err error) { s.log.Error(err) }); err != nil {
+			return &exit{exitUsage, err}
+		}
+	}
+	type result struct {
+		over scheduler.Over
+		err  error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		over, err := s.sched.Run(ctx)
+		ended <- result{over, err}
+	}()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	status := 0 // of the signal that ends us
+	for {
+		select {
+		case sig := <-s.signals:
+			if status != 0 {
+				os.Exit(status) // the second one: at once; the guardian ends what runs
+			}
+			status = statusOf(sig)
+			go s.ask(ctx, sig)
+		case <-tick.C:
+			s.show.show(s.sched.Snapshot())
+		case r := <-ended:
+			s.show.finish(s.sched.Snapshot())
+			if r.err != nil {
+				return &exit{max(status, exitFailed), r.err}
+			}
+			return s.conclude(r.over, status)
+		}
+	}
+}
+
+func statusOf(sig os.Signal) int {
+	if sig == syscall.SIGINT {
+		return exitSIGINT
+	}
+	return exitSIGTERM
+}
+
+// ask hands a signal to the scheduler: SIGINT ends what runs, the others leave
+// it alone.
+func (s *session) ask(ctx context.Context, sig os.Signal) {
+	var ev scheduler.Event = scheduler.Detach{}
+	if sig == syscall.SIGINT {
+		ev = scheduler.Interrupt{}
+	}
+	if err := s.sched.Post(ctx, ev); err != nil {
+		s.log.Debug(err) // the run was over first
+	}
+}
+
+// reload reads the tasks file again. A file that does not load changes nothing.
+func (s *session) reload(ctx context.Context) {
+	file, err := s.file.read()
+	switch {
+	case err != nil:
+		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, badFile(err))
+	case file != nil:
+		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now())}); err != nil {
+			s.log.Debug(err) // we are ending
+		}
+	}
+}
+
+// conclude turns the way the run ended into words and an exit status.
+func (s *session) conclude(over scheduler.Over, status int) error {
+	switch over.Why {
+	case scheduler.NoMaster:
+		return &exit{exitCluster, errors.New(over.Message)}
+	case scheduler.Refused:
+		return &exit{exitCluster, fmt.Errorf("the master at %s refuses us: %s", s.cfg.master, over.Message)}
+	case scheduler.Detached:
+		return &exit{status, errors.New(s.leftBehind())}
+	case scheduler.Interrupted:
+		return s.interrupted(over, status)
+	}
+	if _, err := s.oweNothing(context.Background(), false); err != nil {
+		return err
+	}
+	return s.tellSummary()
+}
+
+// leftBehind says what becomes of what runs when we leave.
+func (s *session) leftBehind() string {
+	snap := s.sched.Snapshot()
+	open := count(snap.Tasks-snap.Ended(), "task")
+	if s.cfg.embedded {
+		return fmt.Sprintf("ended with %s to go; commands that ran are stopped, and the next start runs them again", open)
+	}
+	return fmt.Sprintf("detached with %s to go; what runs goes on, and the next start takes it over", open)
+}
+
+// interrupted ends a start after SIGINT. The run goes on with the next one,
+// unless all of it had ended.
+func (s *session) interrupted(over scheduler.Over, status int) error {
+	if s.once {
+		s.summary(time.Since(s.journal.run.Began))
+	}
+	if !over.Torn {
+		s.log.Warnf("no master took our TEARDOWN (%s): the next start sends it first; without one, framework %s ends by itself, %s after the master lost us",
+			over.Message, s.sched.FrameworkID(), s.cfg.failover)
+	}
+	if snap := s.sched.Snapshot(); !s.once && snap.Ended() == snap.Tasks {
+		if err := s.done(); err != nil {
+			return err
+		}
+	}
+	return &exit{status: status}
+}
+
+// tellEnd tells of a run that had ended when its process died: what is missing
+// of its end is done now, and nothing is launched.
+func (s *session) tellEnd() error {
+	if sig, err := s.beforeSignal(func(ctx context.Context) error {
+		_, err := s.oweNothing(ctx, false)
+		return err
+	}); sig != nil || err != nil {
+		return signalled(sig, err)
+	}
+	s.sched = scheduler.New(s.schedulerConfig(), nil, nil, nil, s.log.WithField("part", "scheduler"))
+	if err := s.restore(time.Time{}); err != nil {
+		return err
+	}
+	if err := s.openJoblog(); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "cmdq: this run, begun %s, had ended before; this is how\n", s.journal.run.Began.Local().Format(time.DateTime))
+	return s.tellSummary()
+}
+
+// tellSummary prints the summary and notes that it was printed. From then on a
+// start begins a new run.
+func (s *session) tellSummary() error {
+	s.summary(time.Since(s.journal.run.Began))
+	if err := s.done(); err != nil {
+		return err
+	}
+	if snap := s.sched.Snapshot(); snap.Ended() != snap.Tasks || snap.Bad() > 0 {
+		return &exit{status: exitFailed}
+	}
+	return nil
+}
+
+func (s *session) done() error {
+	run := s.journal.run
+	run.Stage = store.Done
+	if err := s.journal.write(run); err != nil {
+		return &exit{exitFailed, fmt.Errorf("note that the run is done: %w", err)}
+	}
+	return nil
+}
+
+func (s *session) summary(took time.Duration) {
+	dir := ""
+	if s.cfg.embedded {
+		dir = s.workDir()
+	}
+	summary(os.Stdout, s.sched, dir, s.cfg.master, took)
+}

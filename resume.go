@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"cmdq/lock"
+	"cmdq/scheduler"
+	"cmdq/store"
+	"cmdq/task"
+)
+
+// A start finds in the state directory what was before it: nothing or a run that
+// was concluded, and it begins a new one; a run that goes on; or a run whose end
+// was not told, and it tells that.
+
+// openJournal takes the state directory.
+func (s *session) openJournal() error {
+	kept, err := store.Open(s.cfg.state)
+	if err != nil {
+		return badState(err)
+	}
+	s.journal = &journal{store: kept, own: s.cfg.embedded, log: s.log}
+	s.journal.run, _ = kept.Run()
+	return nil
+}
+
+// badState turns what is wrong with the state directory into an exit status.
+func badState(err error) error {
+	var held *lock.HeldError
+	if errors.As(err, &held) {
+		return usage("%w: end it, or name another directory with --state", held)
+	}
+	return &exit{exitUsage, err}
+}
+
+// master is --master as it is kept with a run: however many agents it has, our
+// own cluster is the same one.
+func (s *session) master() string {
+	if s.cfg.embedded {
+		return "local"
+	}
+	return s.cfg.master
+}
+
+// absolute is the tasks file as it is kept with a run.
+func (s *session) absolute() (string, error) {
+	if s.file.path == "-" {
+		return "-", nil
+	}
+	path, err := filepath.Abs(s.file.path)
+	if err != nil {
+		return "", &exit{exitUsage, fmt.Errorf("find the tasks file: %w", err)}
+	}
+	return path, nil
+}
+
+// unfinished tells whether a run is in the journal that has to go on.
+func (s *session) unfinished() bool {
+	return !s.journal.run.Began.IsZero() && s.journal.run.Stage == store.Unfinished
+}
+
+// resume decides whether the run in the journal goes on, and checks that it is
+// the one that was asked for.
+func (s *session) resume() (bool, error) {
+	if !s.unfinished() || s.cfg.fresh {
+		return false, nil
+	}
+	file, err := s.absolute()
+	if err != nil {
+		return false, err
+	}
+	run := s.journal.run
+	if run.Master == s.master() && run.File == file {
+		return true, nil
+	}
+	started, err := s.started()
+	if err != nil || !started {
+		return false, err
+	}
+	what, is, was := "master", s.master(), run.Master
+	if run.Master == s.master() {
+		what, is, was = "tasks file", file, run.File
+	}
+	return false, usage("%s holds an unfinished run with the %s %s, and now it is %s: give the same one to go on, "+
+		"--fresh to drop that run, or another directory with --state", s.cfg.state, what, was, is)
+}
+
+// started tells whether the run in the journal ever launched anything. One that
+// did not is not worth a question.
+func (s *session) started() (bool, error) {
+	if s.journal.run.Framework.Subscribed || len(s.journal.run.Owed) > 0 {
+		return true, nil
+	}
+	for t, err := range s.journal.store.Tasks() {
+		if err != nil {
+			return false, badState(err)
+		}
+		if t.Task.Launches > 0 || t.Task.State.Terminal() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// beginRun puts a new run into the journal. The framework id is there before it
+// is first used, and so is what an earlier run still owes its master.
+func (s *session) beginRun() error {
+	file, err := s.absolute()
+	if err != nil {
+		return err
+	}
+	before := s.journal.run
+	owed := before.Owed
+	if before.Framework.Subscribed && before.Master != "local" {
+		owed = append(owed, store.Owed{ID: before.Framework.ID, Master: before.Master, Since: s.began})
+	}
+	run := store.Run{Began: s.began, Master: s.master(), File: file, Framework: store.Framework{ID: uuid.NewString()}, Owed: owed}
+	if err := s.journal.store.Begin(run); err != nil {
+		return badState(err)
+	}
+	s.journal.run = run
+	return nil
+}
+
+// saved is the run in the journal in the scheduler's words.
+func (s *session) saved(tornDown time.Time) (scheduler.Saved, error) {
+	unwanted, err := s.journal.store.Unwanted()
+	if err != nil {
+		return scheduler.Saved{}, badState(err)
+	}
+	saved := scheduler.Saved{Framework: scheduler.Framework(s.journal.run.Framework), TornDown: tornDown}
+	for id, agent := range unwanted {
+		saved.Unwanted = append(saved.Unwanted, scheduler.Launch{ID: id, Agent: agent})
+	}
+	saved.Each = func(take func(task.Task, time.Time) error) error {
+		for t, err := range s.journal.store.Tasks() {
+			if err != nil {
+				return err
+			}
+			if err := take(*t.Task, t.Wake); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return saved, nil
+}
+
+// oweNothing sends the TEARDOWNs that no master took yet. Where commands of this
+// run may still be running under the old id, nothing can be launched before that,
+// so it is tried for as long as a master would be waited for; else once, briefly.
+// It tells when the last one was taken; zero: none was owed.
+func (s *session) oweNothing(ctx context.Context, needed bool) (time.Time, error) {
+	var torn time.Time
+	for _, owed := range s.journal.run.Owed {
+		if time.Since(owed.Since) > s.cfg.failover {
+			s.log.Warnf("framework %s at %s was never torn down; its master has dropped it by now", owed.ID, owed.Master)
+		} else if err := s.tearDown(ctx, owed, needed); err != nil {
+			if needed {
+				return torn, &exit{exitCluster, err}
+			}
+			s.log.Warnf("%v; it ends by itself, at the latest %s after its master lost it", err, s.cfg.failover)
+			continue
+		} else {
+			torn = time.Now()
+			s.log.Infof("tore down framework %s, which an earlier start had left behind", owed.ID)
+		}
+		if err := s.journal.paid(owed.ID); err != nil {
+			return torn, badState(err)
+		}
+	}
+	return torn, nil
+}
+
+// briefly is how long a master is tried that nothing waits for.
+const briefly = 5 * time.Second
+
+func (s *session) tearDown(ctx context.Context, owed store.Owed, needed bool) error {
+	wait := s.cfg.connect
+	if !needed {
+		wait = briefly
+	}
+	if wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, wait)
+		defer cancel()
+	}
+	conn, err := s.connect(owed.Master)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return scheduler.TearDown(ctx, s.schedulerConfig(), owed.ID, conn, conn.Incoming())
+}
+
+// openJoblog begins the joblog, or goes on with it as the run does.
+func (s *session) openJoblog() error {
+	if s.cfg.joblog == "" {
+		return nil
+	}
+	var err error
+	if s.resumed || s.journal.run.Stage == store.Ended {
+		s.journal.joblog, err = continueJoblog(s.cfg.joblog, s.sched.Tasks())
+	} else {
+		s.journal.joblog, err = createJoblog(s.cfg.joblog)
+	}
+	if err != nil {
+		return &exit{exitUsage, err}
+	}
+	return nil
+}
