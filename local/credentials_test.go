@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -54,7 +55,10 @@ func TestReadCredentials(t *testing.T) {
 	if _, err := ReadCredentials(file); err == nil || !strings.Contains(err.Error(), "larger") {
 		t.Errorf("a large file: %v", err)
 	}
-	for _, name := range []string{filepath.Dir(file), file + "2"} {
+	if err := syscall.Mkfifo(file+".pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{filepath.Dir(file), file + "2", file + ".pipe"} {
 		if _, err := ReadCredentials(name); err == nil {
 			t.Errorf("%s is accepted", name)
 		}
