@@ -1,6 +1,8 @@
 package local
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -81,6 +83,31 @@ func (c *codec) decode(data []byte, into proto.Message) error {
 		return proto.Unmarshal(data, into)
 	}
 	return decodeJSON(data, into)
+}
+
+// largeBody is the size from which a body is decoded alone. While a hostile body
+// of JSON is decoded, it takes some 30 times its size.
+const largeBody = 1 << 20
+
+// largeBodies has room for one: for who decodes a large body, of all clusters of
+// this process.
+var largeBodies = make(chan struct{}, 1)
+
+// errGivenUp says that a body had to wait, and its request ended meanwhile.
+var errGivenUp = errors.New("the request ended before its turn came")
+
+// decodeBody is decode for the body of a request. Large ones are decoded one
+// after another; ctx is how long one waits for the others.
+func (c *codec) decodeBody(ctx context.Context, body []byte, into proto.Message) error {
+	if len(body) >= largeBody {
+		select {
+		case largeBodies <- struct{}{}:
+			defer func() { <-largeBodies }()
+		case <-ctx.Done():
+			return errGivenUp
+		}
+	}
+	return c.decode(body, into)
 }
 
 // event is a message that can go into a stream: a scheduler's or an

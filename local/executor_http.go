@@ -2,8 +2,6 @@ package local
 
 import (
 	"crypto/subtle"
-	"errors"
-	"io"
 	"math"
 	"net/http"
 	"strings"
@@ -81,25 +79,9 @@ func (e *agentExecutor) hasToken(token string) bool {
 // readExecutorCall reads and checks the body of a request; the status is 0 if
 // it is a call.
 func readExecutorCall(w http.ResponseWriter, r *http.Request) (c *executor.Call, status int, text string) {
-	contentType := r.Header.Get("Content-Type")
-	if contentType == "" {
-		return nil, http.StatusBadRequest, "expecting 'Content-Type' to be present"
-	}
-	cdc := codecOf(contentType)
-	if cdc == nil {
-		return nil, http.StatusUnsupportedMediaType, "expecting 'Content-Type' of application/json or application/x-protobuf"
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return nil, http.StatusRequestEntityTooLarge, "a call has at most 16 MiB"
-	case err != nil:
-		return nil, http.StatusBadRequest, "the body ended early"
-	}
 	c = &executor.Call{}
-	if err := cdc.decode(body, c); err != nil {
-		return nil, http.StatusBadRequest, "Failed to parse body into Call: " + err.Error()
+	if status, text = readMessage(w, r, c); status != 0 {
+		return nil, status, text
 	}
 	if text := validateExecutorCall(c); text != "" {
 		return nil, http.StatusBadRequest, "Failed to validate executor::Call: " + text

@@ -34,7 +34,10 @@ func readMessage(w http.ResponseWriter, r *http.Request, into proto.Message) (st
 	if status != 0 {
 		return status, text
 	}
-	if err := cdc.decode(body, into); err != nil {
+	switch err := cdc.decodeBody(r.Context(), body, into); {
+	case err == errGivenUp:
+		return http.StatusServiceUnavailable, err.Error()
+	case err != nil:
 		return http.StatusBadRequest, "Failed to parse body into Call: " + err.Error()
 	}
 	return 0, ""
