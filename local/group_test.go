@@ -379,7 +379,7 @@ func TestTeardownEndsExecutors(t *testing.T) {
 	s.until("t3", mesos.TASK_RUNNING)
 	s.call(&scheduler.Call{Type: scheduler.Call_TEARDOWN})
 	a := c.agents[0]
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	eventually(t, "the end of the framework's three executors", func() bool { // the agent tells nobody
 		var live, done int
 		a.box.call(func() {
 			live = len(a.frameworks)
@@ -387,13 +387,8 @@ func TestTeardownEndsExecutors(t *testing.T) {
 				done += len(f.done)
 			}
 		})
-		if live == 0 && done == 3 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d frameworks are left, %d executors have ended", live, done)
-		}
-	}
+		return live == 0 && done == 3
+	})
 	c.master.box.call(func() {
 		if a := c.master.agents[0]; len(a.executors) != 0 || len(a.used) != 0 {
 			t.Errorf("executors %v, used %v", a.executors, a.used)

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -106,15 +105,10 @@ func TestSandboxFollow(t *testing.T) {
 		t.Errorf("%+v", part)
 	}
 	writeFile(t, filepath.Join(dir, "go"), "")
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	eventually(t, "what the command writes next", func() bool {
 		part := follow(t, c, at, "stdout", 7)
-		if part.Text == " two" && part.From == 7 && part.To == 11 && part.Size == 11 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%+v", part)
-		}
-	}
+		return part.Text == " two" && part.From == 7 && part.To == 11 && part.Size == 11
+	})
 	writeFile(t, filepath.Join(dir, "stdout"), "new")
 	if part := follow(t, c, at, "stdout", 11); part.From != 0 || part.Text != "new" || part.To != 3 {
 		t.Errorf("after it was cut: %+v", part)
