@@ -92,7 +92,7 @@ func TestNeverOverfull(t *testing.T) {
 	}
 	joblog := filepath.Join(dir, "joblog")
 	cmd := exec.Command(cmdqBinary(t), "run", file, "--master", "local[3]", "--resources", "cpus:1;mem:1000;disk:1000",
-		"--unplaceable-timeout", "2s", "--joblog", joblog, "--state", filepath.Join(dir, "state"), "--log-level", "warn")
+		"--unplaceable-timeout", "5s", "--joblog", joblog, "--state", filepath.Join(dir, "state"), "--log-level", "warn")
 	out, err := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != exitFailed {
 		t.Fatalf("exit %d (%v), want %d:\n%s", code, err, exitFailed, out)
