@@ -37,6 +37,7 @@ type agent struct {
 	network   []mesos.NetworkInfo // of every command; never changed
 	ready     chan struct{}       // closed once the agent has an id
 	plug      *plug               // its port; nil in tests without one
+	waits     bool                // it registers when its master is elected, not at once
 	life      atomic.Int64        // changes when the process ends, and when it starts
 
 	ctx     context.Context // done when the agent stops
@@ -83,7 +84,7 @@ func newAgent(addr netip.AddrPort, workDir string, resources Resources, cfg *Con
 	}
 	a := &agent{
 		box: newMailbox(), log: cfg.Log, addr: addr, workDir: workDir, resources: resources, timing: cfg.timing, launcher: l,
-		guarded: cfg.guarded(), fetcher: cfg.fetcher,
+		guarded: cfg.guarded(), fetcher: cfg.fetcher, waits: cfg.ZooKeeper != nil,
 		network:    []mesos.NetworkInfo{{IPAddresses: []mesos.NetworkInfo_IPAddress{{Protocol: &protocol, IPAddress: &ip}}}},
 		ready:      make(chan struct{}),
 		started:    time.Now(),
@@ -99,7 +100,9 @@ func newAgent(addr netip.AddrPort, workDir string, resources Resources, cfg *Con
 // run is the agent's goroutine; it ends when the mailbox is closed, after the
 // goroutines that wait for its processes.
 func (a *agent) run() {
-	a.register(0)
+	if !a.waits {
+		a.register(0)
+	}
 	a.box.run(func(now time.Time) { a.now = now }, func() {}, nil, nil)
 	a.standing.stop()
 	for _, f := range a.frameworks {

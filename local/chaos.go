@@ -185,6 +185,9 @@ func (c *Cluster) RestartMaster() error { return c.restartMaster(nil) }
 
 // restartMaster leaves one connection, that of who asks for it.
 func (c *Cluster) restartMaster(but net.Conn) error {
+	if c.cfg.ZooKeeper != nil { // its node in ZooKeeper would go and come with the process
+		return &FaultError{Known: true, Text: "a master that stands for election is restarted by its process: kill that"}
+	}
 	c.cfg.Log.Warn("chaos: restart the master")
 	if !c.master.box.call(c.master.restart) {
 		return errEnded

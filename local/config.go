@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -71,6 +72,12 @@ type Config struct {
 	// connection broke, or after the master was restarted; default 10 min.
 	AgentReregisterTimeout time.Duration
 
+	// ZooKeeper, if not nil, is where this master and others elect the one that
+	// leads. Only that one has agents and takes frameworks; the others point to
+	// it. A session there lasts for ZooKeeperTimeout, default 10 s.
+	ZooKeeper        *ZooKeeper
+	ZooKeeperTimeout time.Duration
+
 	// Chaos serves /chaos on the master's port: faults on purpose.
 	Chaos bool
 
@@ -82,6 +89,8 @@ type Config struct {
 	fetcher  fetcher
 	least    minAllocatable
 	launcher launcher // nil: the guardian
+
+	dialGroup func(ctx context.Context, timeout time.Duration, notify func(error)) (group, error) // nil: ZooKeeper itself
 }
 
 // complete checks a configuration and sets the defaults.
@@ -136,6 +145,7 @@ func (cfg *Config) complete() error {
 	setDefault(&cfg.timing.backoff, time.Second)
 	setDefault(&cfg.AgentPingTimeout, 15*time.Second)
 	setDefault(&cfg.AgentReregisterTimeout, 10*time.Minute)
+	setDefault(&cfg.ZooKeeperTimeout, 10*time.Second)
 	if cfg.MaxAgentPingTimeouts == 0 {
 		cfg.MaxAgentPingTimeouts = 5
 	}
@@ -169,6 +179,7 @@ func (cfg *Config) checkIP() error {
 func (cfg *Config) checkTimeouts() error {
 	for _, d := range []time.Duration{
 		cfg.AgentPingTimeout, cfg.AgentReregisterTimeout, cfg.ExecutorRegistrationTimeout, cfg.ExecutorShutdownGrace,
+		cfg.ZooKeeperTimeout,
 	} {
 		if d < 0 {
 			return fmt.Errorf("the timeout %s is negative", d)

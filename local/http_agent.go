@@ -39,7 +39,7 @@ type agentStateView struct {
 	ReservedResources   map[string]resourcesView `json:"reserved_resources"`
 	UnreservedResources resourcesView            `json:"unreserved_resources"`
 	Attributes          struct{}                 `json:"attributes"`
-	MasterHostname      string                   `json:"master_hostname"`
+	MasterHostname      string                   `json:"master_hostname,omitempty"` // not before it is registered
 	Flags               map[string]string        `json:"flags"`
 	Frameworks          []agentFrameworkView     `json:"frameworks"`
 	Completed           []agentFrameworkView     `json:"completed_frameworks"`
@@ -78,9 +78,12 @@ func (a *agent) viewState() agentStateView {
 	v := agentStateView{
 		buildView: build, StartTime: seconds(a.started), ID: a.id, PID: "slave(1)@" + a.addr.String(), Hostname: a.addr.Addr().String(),
 		Capabilities: agentCapabilities, Resources: resourcesView(a.resources), ReservedResources: map[string]resourcesView{},
-		UnreservedResources: resourcesView(a.resources), MasterHostname: a.line.master.addr.Addr().String(),
-		Flags:      a.flags(),
-		Frameworks: []agentFrameworkView{}, Completed: []agentFrameworkView{},
+		UnreservedResources: resourcesView(a.resources),
+		Flags:               a.flags(),
+		Frameworks:          []agentFrameworkView{}, Completed: []agentFrameworkView{},
+	}
+	if a.known {
+		v.MasterHostname = a.line.master.addr.Addr().String()
 	}
 	for _, f := range a.frameworks {
 		v.Frameworks = append(v.Frameworks, f.view())
@@ -203,8 +206,12 @@ func (a *agent) viewMetrics() map[string]float64 {
 			}
 		}
 	}
+	registered := 0.0
+	if a.standing.done {
+		registered = 1
+	}
 	return map[string]float64{
-		"slave/uptime_secs": a.now.Sub(a.started).Seconds(), "slave/registered": 1,
+		"slave/uptime_secs": a.now.Sub(a.started).Seconds(), "slave/registered": registered,
 		"slave/frameworks_active": float64(len(a.frameworks)),
 		"slave/tasks_running":     float64(running), "slave/executors_running": float64(live),
 		"slave/cpus_total": float64(a.resources.scalar("cpus")) / 1000, "slave/mem_total": float64(a.resources.scalar("mem")) / 1000,

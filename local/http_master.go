@@ -20,10 +20,11 @@ func (m *master) handler() *routes {
 		mux.HandleFunc(path, h)
 		mux.HandleFunc("/master"+path, h)
 	}
-	read := func(path string, view func(r *http.Request) (any, error)) { both(path, reading(m.box, view)) }
-	both("/api/v1/scheduler", m.serveScheduler)
-	both("/api/v1", m.serveOperator)
-	both("/teardown", m.serveTeardown)
+	lead := func(path string, h http.HandlerFunc) { both(path, m.leading(h)) }
+	read := func(path string, view func(r *http.Request) (any, error)) { lead(path, reading(m.box, view)) }
+	lead("/api/v1/scheduler", m.serveScheduler)
+	lead("/api/v1", m.serveOperator)
+	lead("/teardown", m.serveTeardown)
 	both("/health", serveHealth)
 	both("/version", serveVersion)
 	both("/redirect", m.serveRedirect)
@@ -32,8 +33,8 @@ func (m *master) handler() *routes {
 	read("/slaves", func(r *http.Request) (any, error) { return m.viewAgentsInFull(queryOf(r, "slave_id")), nil })
 	read("/frameworks", func(r *http.Request) (any, error) { return m.viewFrameworks(queryOf(r, "framework_id")), nil })
 	read("/roles", func(*http.Request) (any, error) { return m.viewRoles(), nil })
-	read("/flags", func(*http.Request) (any, error) { return map[string]any{"flags": m.flags()}, nil })
-	read("/metrics/snapshot", func(*http.Request) (any, error) { return m.viewMetrics(), nil })
+	both("/flags", reading(m.box, func(*http.Request) (any, error) { return map[string]any{"flags": m.flags()}, nil }))
+	both("/metrics/snapshot", reading(m.box, func(*http.Request) (any, error) { return m.viewMetrics(), nil }))
 	read("/tasks", func(r *http.Request) (any, error) {
 		q, err := parseTaskQuery(r)
 		if err != nil {
@@ -41,7 +42,7 @@ func (m *master) handler() *routes {
 		}
 		return m.viewTasks(q), nil
 	})
-	m.addPages(mux)
+	m.addPages(leadingRoutes{mux, m})
 	return mux
 }
 
@@ -95,15 +96,6 @@ func serveVersion(w http.ResponseWriter, r *http.Request) {
 	if allow(w, r, http.MethodGet, http.MethodHead) {
 		writeJSON(w, marshal(build))
 	}
-}
-
-// serveRedirect points to the leader, which is always this master.
-func (m *master) serveRedirect(w http.ResponseWriter, r *http.Request) {
-	if !allow(w, r, http.MethodGet, http.MethodHead) {
-		return
-	}
-	w.Header().Set("Location", "//"+m.addr.String())
-	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
 func parseTaskQuery(r *http.Request) (taskQuery, error) {

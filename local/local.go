@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"cmdq/lock"
 )
@@ -42,19 +43,24 @@ type Cluster struct {
 	serving  sync.WaitGroup
 	requests requests
 
+	resign   context.CancelFunc // ends the election; nil: there is none
+	election sync.WaitGroup
+	lost     chan error
+
 	stop    sync.Once
 	stopped chan struct{}
 	stopErr error
 }
 
 // Start starts a cluster. When it returns, the master listens and all agents
-// are registered. On an error nothing is left running. It is a *LockedError if
+// are registered; if there is an election, the agents wait for its end, which
+// Start does not. On an error nothing is left running. It is a *LockedError if
 // another cluster has the work directory.
 func Start(cfg Config) (*Cluster, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, stopped: make(chan struct{})}
+	c := &Cluster{cfg: cfg, stopped: make(chan struct{}), lost: make(chan error, 1)}
 	if err := c.start(); err != nil {
 		return nil, errors.Join(err, c.Stop(context.Background()))
 	}
@@ -88,16 +94,55 @@ func (c *Cluster) start() error {
 			return err
 		}
 	}
-	for _, a := range c.agents {
-		<-a.ready
+	if c.cfg.ZooKeeper == nil {
+		for _, a := range c.agents {
+			<-a.ready
+		}
 	}
 	routes := c.master.handler()
 	if c.cfg.Chaos {
 		c.addChaos(routes)
 	}
 	c.serve(c.master.plug, addr, sideMaster, routes)
+	if c.cfg.ZooKeeper != nil {
+		c.standForElection()
+	}
 	return nil
 }
+
+// standForElection takes part in the election from now on.
+func (c *Cluster) standForElection() {
+	id := ""
+	c.master.box.call(func() { id = c.master.id })
+	dial := c.cfg.dialGroup
+	if dial == nil {
+		dial = func(ctx context.Context, timeout time.Duration, notify func(error)) (group, error) {
+			return dialZooKeeper(ctx, c.cfg.ZooKeeper, timeout, c.cfg.Log, notify)
+		}
+	}
+	e := &election{
+		dial: dial, data: announce(id, c.master.addr), timeout: c.cfg.ZooKeeperTimeout, retry: 2 * time.Second,
+		tell: c.follow, lost: func(err error) { c.lost <- err }, log: c.cfg.Log.WithField("master", id),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.resign = cancel
+	c.election.Go(func() { e.run(ctx) })
+}
+
+// follow tells the master, and the agents that wait for it, who leads.
+func (c *Cluster) follow(l leader) {
+	c.master.box.post(func() { c.master.follow(l) })
+	if l.me {
+		for _, a := range c.agents {
+			a.box.post(a.onElected)
+		}
+	}
+}
+
+// Lost gets why this cluster must not go on, if it stands for election: it led
+// and does not any more, or ZooKeeper does not let it take part. It answers no
+// framework from then on, and is to be stopped at once.
+func (c *Cluster) Lost() <-chan error { return c.lost }
 
 func (c *Cluster) startAgent(i int) error {
 	resources, err := c.cfg.resources(i)
@@ -158,7 +203,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 }
 
 // shutdown ends, in this order: whoever could ask for something, the commands,
-// the actors.
+// the candidacy, so that nobody else leads while they run, and the actors.
 func (c *Cluster) shutdown() error {
 	var errs []error
 	c.requests.close()
@@ -168,6 +213,10 @@ func (c *Cluster) shutdown() error {
 	c.serving.Wait()
 	if c.launcher != nil {
 		errs = append(errs, c.launcher.Close())
+	}
+	if c.resign != nil {
+		c.resign()
+		c.election.Wait()
 	}
 	for _, a := range c.agents {
 		a.box.close()

@@ -30,11 +30,16 @@ type master struct {
 	heartbeat map[*codec][]byte // the HEARTBEAT frame
 	plug      *plug             // its port; nil in tests without one
 
-	life atomic.Int64 // how often it was restarted
+	life   atomic.Int64           // how often it was restarted
+	leader atomic.Pointer[leader] // who leads; never nil, and only changed by the master itself
+
+	electorate *ZooKeeper    // where it stands for election; nil: it always leads
+	session    time.Duration // of the election
 
 	id      string    // a uuid; the ids of all it names start with it
 	now     time.Time // of what is being handled
 	started time.Time
+	elected time.Time // zero: not yet
 
 	registry registry
 	recovery *time.Timer // ends the wait for agents after a restart
@@ -109,10 +114,12 @@ type offer struct {
 func newMaster(addr netip.AddrPort, cfg *Config) *master {
 	m := &master{
 		box: newMailbox(), log: cfg.Log, addr: addr, workDir: cfg.WorkDir, timing: cfg.timing, eager: cfg.Eager,
+		electorate: cfg.ZooKeeper, session: cfg.ZooKeeperTimeout,
 		registry:  newRegistry(),
 		random:    rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		heartbeat: map[*codec][]byte{},
 	}
+	m.leader.Store(&leader{me: cfg.ZooKeeper == nil})
 	m.begin()
 	for _, c := range []*codec{codecJSON, codecProtobuf} {
 		m.heartbeat[c] = mustFrame(c, heartbeatEvent())
@@ -124,6 +131,9 @@ func newMaster(addr netip.AddrPort, cfg *Config) *master {
 // begin makes a master that knows nothing but its registry.
 func (m *master) begin() {
 	m.id, m.started = uuid.NewString(), time.Now()
+	if m.leads() {
+		m.elected = m.started
+	}
 	m.frameworks, m.completed, m.agents, m.offers = map[string]*framework{}, nil, nil, map[string]*offer{}
 	m.frameworkCount, m.agentCount, m.offerCount = 0, 0, 0
 	m.wanted, m.counts, m.roleCounts = wanted{}, counts{}, map[string]int{}
@@ -145,6 +155,10 @@ func (m *master) run() {
 
 // onMessage handles what an agent says.
 func (m *master) onMessage(l *line, msg toMaster) {
+	if !m.leads() { // Mesos: Master::registerSlave
+		m.log.Debugf("%T ignored: this master does not lead", msg)
+		return
+	}
 	switch msg := msg.(type) {
 	case registerAgent:
 		m.onRegister(l, msg)

@@ -45,8 +45,12 @@ func (m *master) viewMetrics() map[string]float64 {
 			}
 		}
 	}
+	elected := 0.0
+	if m.leads() {
+		elected = 1
+	}
 	v := map[string]float64{
-		"master/elected": 1, "master/uptime_secs": m.now.Sub(m.started).Seconds(),
+		"master/elected": elected, "master/uptime_secs": m.now.Sub(m.started).Seconds(),
 		"master/slaves_active": float64(m.connectedAgents()), "master/slaves_connected": float64(m.connectedAgents()),
 		"master/slaves_inactive":     float64(len(m.agents) - m.connectedAgents()),
 		"master/slaves_disconnected": float64(len(m.agents) - m.connectedAgents()),

@@ -75,8 +75,8 @@ func (m *master) operate(kind pb.Call_Type) *pb.Response {
 	case pb.Call_GET_METRICS:
 		return &pb.Response{Type: pb.Response_GET_METRICS, GetMetrics: &pb.Response_GetMetrics{Metrics: wireMetrics(m.viewMetrics())}}
 	case pb.Call_GET_MASTER:
-		at := seconds(m.started)
-		return &pb.Response{Type: pb.Response_GET_MASTER, GetMaster: &pb.Response_GetMaster{MasterInfo: m.info(), StartTime: &at, ElectedTime: &at}}
+		at, elected := seconds(m.started), seconds(m.elected)
+		return &pb.Response{Type: pb.Response_GET_MASTER, GetMaster: &pb.Response_GetMaster{MasterInfo: m.info(), StartTime: &at, ElectedTime: &elected}}
 	case pb.Call_GET_AGENTS:
 		return &pb.Response{Type: pb.Response_GET_AGENTS, GetAgents: m.wireAgents()}
 	case pb.Call_GET_FRAMEWORKS:

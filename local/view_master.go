@@ -55,11 +55,14 @@ type frameworksView struct {
 	Unregistered []struct{}       `json:"unregistered_frameworks"`
 }
 
+// masterCapabilities are what Mesos' master says it can do.
+var masterCapabilities = []string{"AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"}
+
 func (m *master) viewState() stateView {
 	pid, ip := "master@"+m.addr.String(), m.addr.Addr().String()
 	return stateView{
-		buildView: build, StartTime: seconds(m.started), ElectedTime: seconds(m.started), ID: m.id, PID: pid, Hostname: ip,
-		Capabilities: []string{"AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"}, Activated: m.connectedAgents(), Deactivated: len(m.agents) - m.connectedAgents(),
+		buildView: build, StartTime: seconds(m.started), ElectedTime: seconds(m.elected), ID: m.id, PID: pid, Hostname: ip,
+		Capabilities: masterCapabilities, Activated: m.connectedAgents(), Deactivated: len(m.agents) - m.connectedAgents(),
 		Unreachable: len(m.registry.unreachable), Leader: pid,
 		LeaderInfo: leaderView{ID: m.id, PID: pid, Port: m.addr.Port(), Hostname: ip}, Flags: m.flags(),
 		agentsView: m.viewAgents(""), frameworksView: m.viewFrameworks(""), OrphanTasks: []struct{}{},
@@ -69,10 +72,14 @@ func (m *master) viewState() stateView {
 // flags are the settings that a user of the endpoint may look for, by Mesos'
 // names.
 func (m *master) flags() map[string]string {
-	return map[string]string{
+	flags := map[string]string{
 		"allocation_interval": formatDuration(m.timing.allocation),
 		"ip":                  m.addr.Addr().String(),
 	}
+	if m.electorate != nil {
+		flags["zk"], flags["zk_session_timeout"] = m.electorate.String(), formatDuration(m.session)
+	}
+	return flags
 }
 
 // viewAgents shows one agent, or all for "".
