@@ -22,7 +22,8 @@ type pages struct {
 // maxDepth is of a tree. One of that many levels has more pages than any file.
 const maxDepth = 24
 
-// visit gets a record; what it gets is gone when it returns.
+// visit gets every bucket, without key and record, and then its records. What it
+// gets is gone when it returns.
 type visit func(bucket string, key, record []byte) error
 
 // checkPages checks the structure of a file and shows every record, bucket by
@@ -230,6 +231,9 @@ func (t *tree) order(key, low []byte, first bool) error {
 func (t *tree) bucket(name string, value []byte, depth int) error {
 	if len(value) < 16 || native.Uint64(value[8:]) != 0 {
 		return fmt.Errorf("the bucket %q is none of ours", name)
+	}
+	if err := t.visit(name, nil, nil); err != nil {
+		return err
 	}
 	b := &tree{pages: t.pages, visit: t.visit, name: name, depth: t.depth + depth + 1}
 	if root := native.Uint64(value); root != 0 {

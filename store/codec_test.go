@@ -1,0 +1,160 @@
+package store
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	"cmdq/task"
+)
+
+// fill sets every field of a value to something of its own, whatever fields it
+// has today.
+func fill(t *testing.T, v reflect.Value, n *int) {
+	t.Helper()
+	*n++
+	switch x := v.Addr().Interface().(type) {
+	case *time.Time:
+		*x = time.Unix(int64(*n), int64(*n))
+		return
+	case *task.State:
+		*x = task.Killed
+		return
+	case *task.Stop:
+		*x = task.Interrupted
+		return
+	case *Stage:
+		*x = Done
+		return
+	case **task.Spec:
+		return // a record of its own
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i), n)
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(t, v.Index(0), n)
+		fill(t, v.Index(1), n)
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(t, v.Index(i), n)
+		}
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]string{fmt.Sprint("k", *n): "v", "k": ""}).Convert(v.Type()))
+	case reflect.String:
+		v.SetString(fmt.Sprint("text ", *n))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(-int64(*n))
+	case reflect.Uint64, reflect.Uint8:
+		v.SetUint(uint64(*n % 256))
+	case reflect.Bool:
+		v.SetBool(true)
+	default:
+		t.Fatalf("%s: this test does not know %s", v.Type(), v.Kind())
+	}
+}
+
+// TestEveryField: whatever a task, a spec or a run has comes back, so that nobody
+// can add a field that a restart forgets.
+func TestEveryField(t *testing.T) {
+	var n int
+	var one Task
+	fill(t, reflect.ValueOf(&one).Elem(), &n)
+	var e encoder
+	encodeTask(&e, one, 7)
+	got, spec, err := decodeTask(e.b, &texts{})
+	if err != nil || spec != 7 || !reflect.DeepEqual(got, one) {
+		t.Errorf("a task: %v\n%+v\n%+v", err, got.Task, one.Task)
+	}
+	var s task.Spec
+	fill(t, reflect.ValueOf(&s).Elem(), &n)
+	e.b = nil
+	encodeSpec(&e, &s)
+	if got, err := decodeSpec(e.b, &texts{}); err != nil || !reflect.DeepEqual(got, &s) {
+		t.Errorf("a spec: %v\n%+v\n%+v", err, got, &s)
+	}
+	var r Run
+	fill(t, reflect.ValueOf(&r).Elem(), &n)
+	e.b = nil
+	encodeRun(&e, &r)
+	if got, err := decodeRun(e.b); err != nil || !reflect.DeepEqual(got, r) {
+		t.Errorf("a run: %v\n%+v\n%+v", err, got, r)
+	}
+}
+
+// TestExtremes: what the fields can hold at their ends, and nothing at all.
+func TestExtremes(t *testing.T) {
+	for _, want := range []Task{
+		{Task: &task.Task{ID: "a"}},
+		{Task: &task.Task{ID: "a", Index: math.MinInt, Seq: math.MaxUint64, Launches: math.MaxInt, History: []task.Attempt{{}, {}}, End: &task.End{}}},
+		{Task: &task.Task{ID: "\xff\x00", Submitted: time.Unix(-62135596801, 999999999)}, Wake: time.Unix(1<<40, 0)},
+	} {
+		var e encoder
+		encodeTask(&e, want, math.MaxUint64)
+		got, spec, err := decodeTask(e.b, &texts{})
+		if err != nil || spec != math.MaxUint64 || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v\n%+v\n%+v", err, got.Task, want.Task)
+		}
+	}
+}
+
+// TestCutRecord: no part of a record passes for all of it, but where it ends
+// between two fields, which the checksum tells.
+func TestCutRecord(t *testing.T) {
+	var n int
+	var one Task
+	fill(t, reflect.ValueOf(&one).Elem(), &n)
+	var e encoder
+	encodeTask(&e, one, 7)
+	record := seal(taskBucket, numberKey(1), 300, e.b)
+	if payload, sequence, err := unseal(taskBucket, numberKey(1), record); err != nil || sequence != 300 || string(payload) != string(e.b) {
+		t.Errorf("unsealed: %d, %v", sequence, err)
+	}
+	for i := range record {
+		if _, _, err := unseal(taskBucket, numberKey(1), record[:i]); err == nil {
+			t.Errorf("a record of %d bytes passes when cut at %d", len(record), i)
+		}
+	}
+	if _, _, err := unseal(taskBucket, numberKey(2), record); err == nil {
+		t.Error("a record passes under another key")
+	}
+	if _, _, err := unseal(specBucket, numberKey(1), record); err == nil {
+		t.Error("a record passes in another bucket")
+	}
+	fields := 0
+	for i := range e.b {
+		if _, _, err := decodeTask(e.b[:i], &texts{}); err == nil {
+			fields++
+		}
+	}
+	if all := reflect.TypeFor[task.Task]().NumField() + 2; fields > all {
+		t.Errorf("%d prefixes of a task pass, it has %d fields", fields, all)
+	}
+}
+
+// TestSharedTexts: equal texts and maps are one after a start.
+func TestSharedTexts(t *testing.T) {
+	shared := &texts{}
+	var e encoder
+	encodeSpec(&e, &task.Spec{Command: "true", Env: map[string]string{"A": "a"}})
+	one, err1 := decodeSpec(e.b, shared)
+	two, err2 := decodeSpec(e.b, shared)
+	if err1 != nil || err2 != nil || reflect.ValueOf(one.Env).Pointer() != reflect.ValueOf(two.Env).Pointer() {
+		t.Errorf("%v, %v: maps are not shared", err1, err2)
+	}
+	shared.keep(make([]byte, maxKeptText+1))
+	for i := range maxKept + 10 {
+		shared.keep(fmt.Append(nil, i))
+	}
+	if len(shared.m) > maxKept {
+		t.Errorf("%d texts are kept, want at most %d", len(shared.m), maxKept)
+	}
+}
