@@ -22,8 +22,9 @@ ENDED = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST
 class Cluster:
     """The embedded Mesos as a process. `master` is its "127.0.0.1:port"."""
 
-    def __init__(self, agents=1, resources=RESOURCES, principal=None, secret=None, chaos=False):
+    def __init__(self, agents=1, resources=RESOURCES, principal=None, secret=None, chaos=False, flags=()):
         self.headers = {}
+        self.expected = None  # the status it ended with by itself, as a test wants it
         self.process, self.master = None, os.environ.get("MESOS_MASTER")
         self.work = os.environ.get("MESOS_WORK_DIR", "/nowhere")
         if self.master:
@@ -35,6 +36,7 @@ class Cluster:
                    "--work-dir", self.work, "--log-level", "debug"]
         if chaos:
             command.append("--chaos")
+        command += flags
         if principal:
             path = os.path.join(self.dir, "credentials")
             with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
@@ -117,12 +119,24 @@ class Cluster:
                 found.append("%s: %s" % (pid, words))
         return found
 
+    def kill(self):
+        """Kill it, as a crash does."""
+        self.process.kill()
+        self.expected = self.process.wait()
+
+    def await_end(self, seconds=30):
+        """Wait until it ends by itself: its exit status."""
+        self.expected = self.process.wait(seconds)
+        return self.expected
+
     def stop(self):
         """End it, and say what is wrong with its end: a list of complaints, empty if all is well."""
         if not self.process:
             return []
         wrong = []
-        if self.process.poll() is not None:
+        if self.expected is not None:
+            pass
+        elif self.process.poll() is not None:
             wrong.append("cmdq local ended by itself: %d\n%s" % (self.process.returncode, self.tail()))
         else:
             self.process.send_signal(signal.SIGTERM)
