@@ -68,14 +68,15 @@ func (s *Store) openBolt(path string, flags int) error {
 
 // abandon closes the file, after an error perhaps; the next write begins with
 // reading it again. A panic may have left bbolt's locks taken: then only the
-// file is closed, and the mapping stays.
+// file is closed. The mapping stays, and with it what the kernel knows of the
+// file, so bbolt's flock has to be given back by hand.
 func (s *Store) abandon(cause error) error {
 	s.stale = true
 	var p *panicked
 	if !errors.As(cause, &p) || s.file == nil {
 		return s.shut()
 	}
-	err := s.file.Close()
+	err := errors.Join(unix.Flock(int(s.file.Fd()), unix.LOCK_UN), s.file.Close())
 	s.db, s.file = nil, nil
 	return err
 }
