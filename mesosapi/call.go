@@ -53,7 +53,7 @@ func (e *epoch) send(call *scheduler.Call) error {
 func (c *Conn) post(ctx context.Context, addr string, header http.Header, body []byte) (*http.Response, error) {
 	req := (&http.Request{
 		Method:        http.MethodPost,
-		URL:           &url.URL{Scheme: "http", Host: addr, Path: apiPath},
+		URL:           &url.URL{Scheme: c.scheme, Host: addr, Path: apiPath},
 		Header:        header,
 		Body:          io.NopCloser(bytes.NewReader(body)),
 		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
@@ -102,7 +102,7 @@ func (r *redirect) Error() string {
 func (c *Conn) answer(addr string, resp *http.Response) error {
 	code := resp.StatusCode
 	if code == http.StatusTemporaryRedirect {
-		to, err := leaderIn(resp.Header.Get("Location"))
+		to, err := leaderIn(resp.Header.Get("Location"), c.scheme)
 		return &redirect{to, err}
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords)) // what there is of it

@@ -7,6 +7,9 @@
 // queued in, so it never carries the stream id of another. The state of an epoch
 // is owned by its goroutines and ends with them.
 //
+// Where the leading master is belongs to a list, or to a goroutine that follows
+// ZooKeeper; an epoch ends when another master leads.
+//
 // The package decides nothing: it does not subscribe again by itself, repeats
 // no call whose repetition could do harm, and acknowledges nothing. It never
 // logs what a call or an event holds.
@@ -17,10 +20,12 @@ package mesosapi
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -32,9 +37,16 @@ const DefaultCallTimeout = 10 * time.Second
 
 // Config is what a Conn needs to know.
 type Config struct {
-	// Master is where each SUBSCRIBE starts, as ParseMaster reads it. If it
-	// names another one as the leader, that one is subscribed with.
+	// Master is where the masters are, as ParseMasters reads it. Each SUBSCRIBE
+	// starts at the leader that ZooKeeper knows, or at the one of a list that
+	// took the last; if that names another one as the leader, that other one is
+	// subscribed with.
 	Master string
+
+	// TLS is for masters that are spoken to by https, nil for the defaults. It
+	// is used from TLS 1.2 on. Behind zk:// anything but nil asks for https, as
+	// ZooKeeper does not say what a master speaks.
+	TLS *tls.Config
 
 	// JSON puts JSON on the wire instead of protobuf, for debugging.
 	JSON bool
@@ -75,6 +87,7 @@ type Incoming struct {
 
 // limits are the bounds that tests make smaller.
 type limits struct {
+	leader   time.Duration // for a leader to be known
 	answer   time.Duration // for the answer to a SUBSCRIBE
 	interval time.Duration // of heartbeats, until SUBSCRIBED says it
 	grace    time.Duration // for the calls in flight when the stream has ended
@@ -84,6 +97,7 @@ type limits struct {
 }
 
 var defaultLimits = limits{
+	leader:   5 * time.Second,
 	answer:   15 * time.Second,
 	interval: 15 * time.Second,
 	grace:    2 * time.Second,
@@ -99,7 +113,9 @@ const incoming = 128
 // Conn is a scheduler's connection to the cluster. Its methods may be called by
 // several goroutines.
 type Conn struct {
-	master    string // host:port
+	masters   Masters
+	leaders   leaders
+	scheme    string // http or https
 	codec     codec
 	authorize func(*http.Request)
 	timeout   time.Duration // of a call
@@ -114,17 +130,20 @@ type Conn struct {
 	mu      sync.Mutex // protects current and closed
 	current *epoch     // epoch 0, which never lived, before the first Subscribe
 	closed  bool
+
+	took atomic.Pointer[string] // host:port of the master that took the last SUBSCRIBE
 }
 
-// New makes a Conn; nothing is sent before Subscribe. The error is that of
-// ParseMaster.
+// New makes a Conn. No master hears of it before Subscribe; ZooKeeper is asked
+// from now on. The error is that of ParseMasters.
 func New(cfg Config) (*Conn, error) {
-	master, err := ParseMaster(cfg.Master)
+	masters, err := ParseMasters(cfg.Master)
 	if err != nil {
 		return nil, err
 	}
 	c := &Conn{
-		master:    master,
+		masters:   masters,
+		scheme:    "http",
 		codec:     protobufCodec,
 		authorize: cfg.Authorize,
 		timeout:   cfg.CallTimeout,
@@ -160,8 +179,41 @@ func New(cfg Config) (*Conn, error) {
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
+	if masters.secure || masters.ZooKeeper() && cfg.TLS != nil {
+		c.scheme = "https"
+		c.transport.TLSClientConfig = tlsConfig(cfg.TLS)
+		c.transport.TLSHandshakeTimeout = 10 * time.Second
+	}
+	if masters.ZooKeeper() {
+		c.leaders = followZooKeeper(c.ctx, masters, c.scheme == "https", c.log)
+	} else {
+		c.leaders = &list{hosts: masters.hosts}
+	}
 	c.current = c.deadEpoch()
 	return c, nil
+}
+
+// tlsConfig is a copy of cfg that asks for TLS 1.2 at least.
+func tlsConfig(cfg *tls.Config) *tls.Config {
+	if cfg == nil {
+		cfg = new(tls.Config)
+	}
+	cfg = cfg.Clone()
+	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
+	return cfg
+}
+
+// Page is the address of the page of the master that took our last SUBSCRIBE, or
+// of the first that was named as long as none did; empty if none is known.
+func (c *Conn) Page() string {
+	at := c.took.Load()
+	switch {
+	case at != nil:
+		return c.scheme + "://" + *at + "/"
+	case c.masters.ZooKeeper():
+		return ""
+	}
+	return c.scheme + "://" + c.masters.hosts[0] + "/"
 }
 
 // Incoming gives all that comes, in the order it came within an epoch. It is
@@ -233,6 +285,7 @@ func (c *Conn) Close() error {
 	c.mu.Unlock()
 	c.stop()
 	<-e.done
+	c.leaders.close()
 	c.transport.CloseIdleConnections()
 	return nil
 }

@@ -2,6 +2,7 @@ package mesosapi
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 // epoch is one subscription: from its SUBSCRIBE to the end of its stream.
 //
 //	run ─ opens the stream, reads it, and tells its end
+//	 ├─ watchLeader  ends the stream when another master leads
 //	 ├─ sendAll      calls, one at a time
 //	 ├─ sendAll ×16  acknowledgements
 //	 └─ report       outcomes of calls to Incoming
@@ -33,23 +35,26 @@ type epoch struct {
 	stream    context.Context // its cause says why the stream ended
 	end       context.CancelCauseFunc
 
-	at     atomic.Pointer[string] // host:port being talked to
+	at     atomic.Pointer[string] // host:port being talked to; before that, all that was configured
 	sub    subscription           // set before the senders start
-	active sync.WaitGroup         // senders
+	took   bool                   // SUBSCRIBED came; owned by run
+	active sync.WaitGroup         // senders, and the watch for another leader
 	told   chan struct{}          // closed by tell
 	tell   func()                 // SUBSCRIBED has been handed on, or never will be: outcomes may follow
 }
 
 // deadEpoch is the one before the first: calls are dropped.
 func (c *Conn) deadEpoch() *epoch {
+	nowhere := c.masters.String()
 	e := &epoch{c: c, outbox: newOutbox(0, 0), done: make(chan struct{}), cancel: func() {}, end: func(error) {}}
-	e.at.Store(&c.master)
+	e.at.Store(&nowhere)
 	e.outbox.close()
 	close(e.done)
 	return e
 }
 
 func (c *Conn) startEpoch(before *epoch, call *scheduler.Call) *epoch {
+	nowhere := c.masters.String()
 	e := &epoch{
 		c:      c,
 		n:      before.n + 1,
@@ -59,7 +64,7 @@ func (c *Conn) startEpoch(before *epoch, call *scheduler.Call) *epoch {
 	}
 	e.tell = sync.OnceFunc(func() { close(e.told) })
 	e.log = c.log.WithField("epoch", e.n)
-	e.at.Store(&c.master)
+	e.at.Store(&nowhere)
 	e.ctx, e.cancel = context.WithCancel(c.ctx)
 	e.calls, e.stopCalls = context.WithCancel(e.ctx)
 	e.stream, e.end = context.WithCancelCause(e.ctx)
@@ -67,7 +72,7 @@ func (c *Conn) startEpoch(before *epoch, call *scheduler.Call) *epoch {
 	return e
 }
 
-// addr is the master that is being talked to.
+// addr is the master that is being talked to, or where one is looked for.
 func (e *epoch) addr() string { return *e.at.Load() }
 
 func (e *epoch) run(before *epoch, call *scheduler.Call) {
@@ -91,6 +96,22 @@ func (e *epoch) run(before *epoch, call *scheduler.Call) {
 	e.outbox.end()
 	report.Wait()
 	e.c.deliver(e.ctx, Incoming{Epoch: e.n, Down: down})
+}
+
+// watchLeader ends the stream when another master leads than the one that is
+// talked to, which may be there by a redirect before it is known to lead.
+func (e *epoch) watchLeader(from string) {
+	for {
+		to := e.c.leaders.moved(e.stream, from)
+		if to == "" {
+			return
+		}
+		if at := e.addr(); to != at {
+			e.end(fmt.Errorf("the leader changed from %s to %s", at, to))
+			return
+		}
+		from = to
+	}
 }
 
 // start lets calls leave.

@@ -30,6 +30,17 @@ func (e *epoch) follow(call *scheduler.Call) error {
 	if err != nil {
 		return &Refused{Addr: e.addr(), Message: oneLine("encode SUBSCRIBE: " + err.Error())}
 	}
+	asked, err := e.leader()
+	if err != nil {
+		return e.why(err)
+	}
+	e.at.Store(&asked)
+	e.active.Go(func() { e.watchLeader(asked) })
+	defer func() {
+		if !e.took && e.ctx.Err() == nil {
+			e.c.leaders.tried(asked, "")
+		}
+	}()
 	resp, err := e.open(body)
 	if err != nil {
 		return e.why(err)
@@ -39,7 +50,14 @@ func (e *epoch) follow(call *scheduler.Call) error {
 	if err != nil {
 		return e.why(err)
 	}
-	return e.why(e.read(resp.Body, sub))
+	return e.why(e.read(resp.Body, sub, asked))
+}
+
+// leader gives where to subscribe, once that is known.
+func (e *epoch) leader() (string, error) {
+	ctx, cancel := context.WithTimeout(e.stream, e.c.limits.leader)
+	defer cancel()
+	return e.c.leaders.next(ctx)
 }
 
 // why types the end of the stream. If it was ended from our side, the cause of
@@ -110,11 +128,11 @@ func (e *epoch) accept(resp *http.Response) (subscription, error) {
 
 // read hands the events on until the stream breaks or goes silent. The watch
 // does not run while the reader of Incoming is waited for: that silence is ours.
-func (e *epoch) read(body io.Reader, sub subscription) error {
+// asked is where the SUBSCRIBE was sent first.
+func (e *epoch) read(body io.Reader, sub subscription, asked string) error {
 	frames := newFrames(body)
 	watch := e.watch(e.c.limits.interval)
 	defer func() { watch.stop() }()
-	subscribed := false
 	for {
 		watch.start()
 		frame, err := frames.next()
@@ -130,14 +148,16 @@ func (e *epoch) read(body io.Reader, sub subscription) error {
 			return err
 		}
 		switch isFirst := event != nil && event.Type == scheduler.Event_SUBSCRIBED; {
-		case isFirst && subscribed:
+		case isFirst && e.took:
 			return errors.New("a second SUBSCRIBED on one stream")
 		case isFirst:
-			subscribed = true
+			e.took = true
+			e.c.took.Store(&sub.master)
+			e.c.leaders.tried(asked, sub.master)
 			watch = e.watch(beat(event.Subscribed.HeartbeatIntervalSeconds, e.c.limits.interval))
 			e.start(sub)
 			e.log.WithField("master", sub.master).Debug("subscribed")
-		case !subscribed && (event == nil || event.Type != scheduler.Event_ERROR):
+		case !e.took && (event == nil || event.Type != scheduler.Event_ERROR):
 			return errors.New("the first event is not SUBSCRIBED")
 		}
 		if event != nil && !e.c.deliver(e.stream, Incoming{Epoch: e.n, Event: event}) {

@@ -1,0 +1,281 @@
+package mesosapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	zkSession = 10 * time.Second // as Mesos has it: src/master/constants.hpp
+	zkAgain   = time.Second      // between one try that went wrong and the next
+	zkAnswer  = 20 * time.Second // for an answer; then the connection is given up
+)
+
+// zkLeaders follows ZooKeeper: the masters put ephemeral nodes below a path, and
+// the one with the lowest number leads.
+//
+// While ZooKeeper cannot be reached, the leader that it named last counts: if
+// another leads by now, the old one redirects, or does not answer.
+type zkLeaders struct {
+	masters Masters
+	byName  bool // leaders are reached by name, as TLS wants it
+	log     *logrus.Entry
+	stop    context.CancelFunc
+	done    chan struct{} // closed when nothing runs any more
+
+	mu      sync.Mutex // protects what follows
+	leader  string     // host:port, or empty: nobody leads
+	why     error      // there is no leader, or ZooKeeper is out of reach
+	changed chan struct{}
+}
+
+// followZooKeeper starts to follow until ctx ends or close is called.
+func followZooKeeper(ctx context.Context, masters Masters, byName bool, log *logrus.Entry) *zkLeaders {
+	z := newZKLeaders(masters, byName, log)
+	ctx, z.stop = context.WithCancel(ctx)
+	go func() {
+		defer close(z.done)
+		for ctx.Err() == nil {
+			z.session(ctx)
+			wait(ctx, zkAgain)
+		}
+	}()
+	return z
+}
+
+func newZKLeaders(masters Masters, byName bool, log *logrus.Entry) *zkLeaders {
+	return &zkLeaders{
+		masters: masters, byName: byName, log: log, done: make(chan struct{}), changed: make(chan struct{}),
+		why: errors.New("ZooKeeper has not answered yet"),
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (z *zkLeaders) next(ctx context.Context) (string, error) {
+	for {
+		leader, changed, _ := z.now()
+		if leader != "" {
+			return leader, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			_, _, why := z.now() // it changes while we wait
+			return "", why
+		}
+	}
+}
+
+func (z *zkLeaders) moved(ctx context.Context, from string) string {
+	for {
+		leader, changed, _ := z.now()
+		if leader != "" && leader != from {
+			return leader
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ""
+		}
+	}
+}
+
+func (z *zkLeaders) tried(string, string) {} // only ZooKeeper says who leads
+
+func (z *zkLeaders) close() {
+	z.stop()
+	<-z.done
+}
+
+func (z *zkLeaders) now() (leader string, changed <-chan struct{}, why error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.leader, z.changed, z.why
+}
+
+// found notes who leads, or why nobody does.
+func (z *zkLeaders) found(leader string, why error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.why = why
+	if leader == z.leader {
+		return
+	}
+	z.leader = leader
+	close(z.changed)
+	z.changed = make(chan struct{})
+	if leader == "" {
+		z.log.WithError(why).Debug("no master leads")
+	} else {
+		z.log.WithField("master", leader).Debug("ZooKeeper names the leader")
+	}
+}
+
+// trouble notes that ZooKeeper cannot be asked. The leader stays as it was.
+func (z *zkLeaders) trouble(err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.why = fmt.Errorf("ZooKeeper cannot be asked: %w", err)
+	z.log.WithError(err).Debug("ZooKeeper cannot be asked")
+}
+
+// session connects to ZooKeeper and follows it until the connection is lost, or
+// an answer does not come. Each has a client of its own: zk v1.0.4 has a data
+// race when it sets its watches again within a session, and reads nothing of
+// ours that a new session would lose.
+func (z *zkLeaders) session(ctx context.Context) {
+	sockets := newZKSockets()
+	defer sockets.close()
+	conn, states, err := zk.Connect(z.masters.hosts, zkSession, zk.WithHostProvider(new(turns)), zk.WithDialer(sockets.dial),
+		zk.WithLogger(silence{}), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxZKFrame), zk.WithMaxConnBufferSize(64<<10))
+	if err != nil {
+		z.trouble(err)
+		return
+	}
+	defer func() {
+		conn.Close() // says goodbye, for a second at most
+		sockets.close()
+		for range states { // until its goroutines have ended
+		}
+	}()
+	defer context.AfterFunc(ctx, conn.Close)()
+	err = z.identify(conn, sockets.close)
+	if err == nil {
+		err = z.follow(ctx, conn, sockets.lost, sockets.close)
+	}
+	if ctx.Err() == nil {
+		z.trouble(sockets.explain(err))
+	}
+}
+
+// identify gives ZooKeeper our user and password, if there are any.
+func (z *zkLeaders) identify(conn *zk.Conn, stuck func()) error {
+	if z.masters.digest == nil {
+		return nil
+	}
+	defer time.AfterFunc(zkAnswer, stuck).Stop()
+	return conn.AddAuth("digest", []byte(*z.masters.digest))
+}
+
+// znodes is what is read of ZooKeeper: a *zk.Conn. An error other than that a
+// node is not there or not ours to read means that the connection is of no use.
+type znodes interface {
+	ChildrenW(path string) ([]string, *zk.Stat, <-chan zk.Event, error)
+	Get(path string) ([]byte, *zk.Stat, error)
+}
+
+// follow notes who leads whenever the nodes have changed, until the connection is
+// lost or ctx ends. stuck is called if an answer does not come; it must make the
+// call return.
+func (z *zkLeaders) follow(ctx context.Context, nodes znodes, lost <-chan struct{}, stuck func()) error {
+	for {
+		late := time.AfterFunc(zkAnswer, stuck)
+		changed, err := z.look(nodes)
+		late.Stop()
+		if err != nil {
+			return err
+		}
+		var again <-chan time.Time
+		if changed == nil {
+			again = time.After(zkAgain)
+		}
+		select {
+		case <-changed:
+		case <-again:
+		case <-lost:
+			return errLost
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+var errLost = errors.New("the connection was lost")
+
+// look notes who leads. It gives a watch of the nodes, or nil if there is
+// nothing yet that could be watched.
+func (z *zkLeaders) look(nodes znodes) (changed <-chan zk.Event, err error) {
+	names, _, changed, err := nodes.ChildrenW(z.masters.path)
+	switch {
+	case errors.Is(err, zk.ErrNoNode):
+		z.found("", fmt.Errorf("ZooKeeper has no %s: no master has been there", z.masters.path))
+		return nil, nil
+	case errors.Is(err, zk.ErrNoAuth):
+		z.found("", fmt.Errorf("ZooKeeper does not let us read %s", z.masters.path))
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	name, any := lowest(names)
+	if !any {
+		z.found("", fmt.Errorf("no master leads: none is registered in ZooKeeper below %s", z.masters.path))
+		return changed, nil
+	}
+	data, _, err := nodes.Get(z.masters.path + "/" + name)
+	switch {
+	case errors.Is(err, zk.ErrNoNode): // it fell just now; the watch tells
+		z.found("", errors.New("no master leads: the last one has just left ZooKeeper"))
+		return changed, nil
+	case errors.Is(err, zk.ErrNoAuth):
+		z.found("", fmt.Errorf("ZooKeeper does not let us read %s/%s", z.masters.path, name))
+		return changed, nil
+	case err != nil:
+		return nil, err
+	}
+	leader, err := leaderAt(data, z.byName)
+	if err != nil {
+		z.found("", fmt.Errorf("%s/%s in ZooKeeper %w", z.masters.path, name, err))
+		return changed, nil
+	}
+	z.found(leader, nil)
+	return changed, nil
+}
+
+// silence is the log of the ZooKeeper library: what counts comes back as errors.
+type silence struct{}
+
+func (silence) Printf(string, ...any) {}
+
+// turns gives the ZooKeeper servers in turn, by name: names are looked up at
+// each try, and one that has no address does not spoil the others. Only the
+// library's loop uses it.
+type turns struct {
+	servers  []string
+	at       int
+	attempts int // since the last that was good
+}
+
+func (t *turns) Init(servers []string) error {
+	t.servers = servers // at least one: the library has looked
+	return nil
+}
+
+func (t *turns) Len() int { return len(t.servers) }
+
+// Next gives the next server; pause says that all had their turn, so that the
+// library gives up what waits and rests for a second.
+func (t *turns) Next() (server string, pause bool) {
+	pause = t.attempts > 0 && t.attempts%len(t.servers) == 0
+	t.attempts++
+	server = t.servers[t.at]
+	t.at = (t.at + 1) % len(t.servers)
+	return server, pause
+}
+
+// Connected begins to count anew; a server that takes us and lets us go at once
+// must not be asked without a pause.
+func (t *turns) Connected() { t.attempts = 1 }
