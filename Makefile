@@ -1,7 +1,7 @@
 # The version of staticcheck that the code is held to.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test race check bench fuzz cover conformance integration browser demo clean
+.PHONY: help build test race crash check bench fuzz cover conformance integration browser demo clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -14,6 +14,9 @@ test: ## all tests that need nothing but Go
 
 race: ## the same under the race detector (needs a C compiler)
 	go test -race ./...
+
+crash: ## kill cmdq 1,000 times, in the middle of 20 runs of 2,000 tasks
+	go test -run '^TestCrash$$' -v -timeout 1h . -crash.seeds 20 -crash.tasks 2000 -crash.kills 50
 
 check: ## gofmt, vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not gofmt'ed"; exit 1; }

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"golang.org/x/sys/unix"
+
+	"cmdq/store"
+)
+
+// twoEnds are a task that finishes and one that fails.
+func twoEnds(dir string) string {
+	return tasksYAML(
+		"{id: good, command: 'echo good >>"+dir+"/starts'}",
+		"{id: bad, command: 'echo bad >>"+dir+"/starts; exit 3', retries: 0}")
+}
+
+// TestKilledBeforeItsTeardown: everything has ended, and cmdq is killed before
+// the master hears of that. The next start sends the TEARDOWN, prints the
+// summary, launches nothing and exits with the status of the run.
+func TestKilledBeforeItsTeardown(t *testing.T) {
+	t.Parallel()
+	m := startMesos(t, "--allocation-interval", "50ms")
+	x := startTap(t, m)
+	x.hold(sched.Call_TEARDOWN, true)
+	dir := t.TempDir()
+	writeTasks(t, dir, twoEnds(dir))
+	p := startIn(t, dir, "run", "--master", x.addr, "--progress", "none")
+	x.waitFor(sched.Call_TEARDOWN, 1)
+	p.killed()
+	live, _ := m.frameworks()
+	if len(live) != 1 {
+		t.Fatalf("frameworks: %v, want the one that could not be torn down", live)
+	}
+	x.hold(sched.Call_TEARDOWN, false)
+	accepts := x.count(sched.Call_ACCEPT)
+
+	out := startIn(t, dir, "run", "--master", x.addr, "--progress", "none").exits(exitFailed)
+	wants(t, out, "had ended before", "2 tasks: 1 finished, 1 failed, 0 killed", "bad failed after 1 attempt", "tore down framework "+live[0])
+	if n := x.count(sched.Call_ACCEPT); n != accepts {
+		t.Errorf("%d offers were accepted for a run that had ended", n-accepts)
+	}
+	if now, past := m.frameworks(); len(now) != 0 || len(past) != 1 || past[0] != live[0] {
+		t.Errorf("frameworks %v, torn down %v; want %v torn down", now, past, live)
+	}
+	if got := waitLines(t, filepath.Join(dir, "starts"), 2); len(got) != 2 {
+		t.Errorf("commands ran: %q", got)
+	}
+}
+
+// TestKilledBeforeItsSummary: the same, but the master has heard of the end,
+// and it is the summary that is missing. Nobody reads it, so cmdq is still
+// trying to print it when it is killed.
+func TestKilledBeforeItsSummary(t *testing.T) {
+	t.Parallel()
+	m := startMesos(t, "--allocation-interval", "50ms")
+	dir := t.TempDir()
+	writeTasks(t, dir, twoEnds(dir))
+	args := []string{"run", "--master", m.addr, "--progress", "none", "--joblog", "joblog"}
+	p := &program{t: t, dir: dir}
+	p.command(args...)
+	p.cmd.Stdout = fullPipe(t)
+	p.run()
+	m.says("framework removed", 1)
+	p.killed()
+	if stage := stageOf(t, dir); stage != store.Ended {
+		t.Fatalf("stage %d on disk, want %d: ended, but not told", stage, store.Ended)
+	}
+
+	out := startIn(t, dir, args...).exits(exitFailed)
+	wants(t, out, "had ended before", "2 tasks: 1 finished, 1 failed, 0 killed")
+	if got := waitLines(t, filepath.Join(dir, "starts"), 2); len(got) != 2 {
+		t.Errorf("commands ran: %q", got)
+	}
+	if ends := readJoblog(t, filepath.Join(dir, "joblog")); len(ends) != 2 {
+		t.Errorf("joblog: %+v", ends)
+	}
+
+	// Now it was told, and the next start is a new run, of a new framework.
+	out = startIn(t, dir, args...).exits(exitFailed)
+	wants(t, out, "2 tasks queued", "2 tasks: 1 finished, 1 failed, 0 killed")
+	waitLines(t, filepath.Join(dir, "starts"), 4)
+	if live, past := m.frameworks(); len(live) != 0 || len(past) != 2 {
+		t.Errorf("frameworks %v, torn down %v; want two, torn down", live, past)
+	}
+}
+
+// fullPipe is a pipe that nobody reads and that takes no more.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	size, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(bytes.Repeat([]byte("x"), size)); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// stageOf is how far the run in a directory is.
+func stageOf(t *testing.T, dir string) store.Stage {
+	t.Helper()
+	s, err := store.Look(filepath.Join(dir, ".cmdq"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	run, _ := s.Run()
+	return run.Stage
+}
+
+// TestInterruptedWithoutMaster: nobody takes the TEARDOWN, so cmdq says so and
+// the next start sends it first. Only then, and after the time that the agents
+// need to end what they run, does the command run again, with retries: 0 too.
+func TestInterruptedWithoutMaster(t *testing.T) {
+	t.Parallel()
+	m := startMesos(t, "--allocation-interval", "50ms")
+	x := startTap(t, m)
+	dir := t.TempDir()
+	writeTasks(t, dir, tasksYAML(waiting(dir, "long", "retries: 0, kill_grace: 100ms")))
+	args := []string{"run", "--master", x.addr, "--progress", "none"}
+	p := startIn(t, dir, args...)
+	first := waitLines(t, filepath.Join(dir, "starts"), 1)[0]
+	p.says("msg=running", 1)
+	x.cut(true)
+	p.says("no master: ", 1)
+	p.signal(os.Interrupt)
+	id := p.framework()
+	wants(t, p.exits(exitSIGINT), "no master took our TEARDOWN", "the next start sends it first", id, "1 not ended")
+	if live, _ := m.frameworks(); len(live) != 1 {
+		t.Fatalf("frameworks %v, want the one that was left behind", live)
+	}
+	if err := syscall.Kill(pidOf(t, first), 0); err != nil {
+		t.Fatalf("the command ended by itself: %v", err)
+	}
+
+	x.cut(false)
+	p = startIn(t, dir, args...)
+	p.says("tore down framework "+id, 1)
+	torn := time.Now()
+	waitLines(t, filepath.Join(dir, "starts"), 2)
+	if waited := time.Since(torn); waited < 10*time.Second {
+		t.Errorf("launched again %s after the TEARDOWN, want at least 10s", waited)
+	}
+	if processOf(t, pidText(first), dir) {
+		t.Error("the first launch runs still, beside the second")
+	}
+	touch(t, dir, "go")
+	wants(t, p.exits(exitFinished), "1 task: 1 finished")
+	if now := p.framework(); now == id {
+		t.Error("the framework that was torn down is used again")
+	}
+	if live, past := m.frameworks(); len(live) != 0 || len(past) != 2 {
+		t.Errorf("frameworks %v, torn down %v; want two, torn down", live, past)
+	}
+}
+
+// TestDiskFull: while nothing can be stored, nothing is launched and nothing is
+// acknowledged; what runs goes on. When the disk takes something again, so does
+// cmdq.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	m := startMesos(t, "--allocation-interval", "50ms", "--resources", "cpus:1;mem:1000;disk:1000")
+	x := startTap(t, m)
+	dir := t.TempDir()
+	writeTasks(t, dir, tasksYAML(waiting(dir, "long", "cpus: 1, retries: 0"), "{id: next, command: 'echo next >>"+dir+"/starts', cpus: 1}"))
+	p := startIn(t, dir, "run", "--master", x.addr, "--progress", "none")
+	p.says("msg=running", 1)
+	// The acknowledgement of RUNNING leaves before the line is logged, and
+	// arrives here on its own way.
+	x.waitFor(sched.Call_ACKNOWLEDGE, 1)
+	accepts, acks := x.count(sched.Call_ACCEPT), x.count(sched.Call_ACKNOWLEDGE)
+
+	var was unix.Rlimit
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, nil, &was); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1, Max: was.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	touch(t, dir, "go")
+	p.says("nothing can be stored: ", 2)
+	p.says("nothing is launched or acknowledged until it can, what runs goes on", 2)
+	if a, b := x.count(sched.Call_ACCEPT), x.count(sched.Call_ACKNOWLEDGE); a != accepts || b != acks {
+		t.Errorf("%d ACCEPT and %d ACKNOWLEDGE while nothing could be stored", a-accepts, b-acks)
+	}
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &was, nil); err != nil {
+		t.Fatal(err)
+	}
+	p.says("stored; going on", 1)
+	wants(t, p.exits(exitFinished), "2 tasks: 2 finished")
+	if got := waitLines(t, filepath.Join(dir, "starts"), 2); len(got) != 2 || !strings.HasPrefix(got[0], "long ") || got[1] != "next" {
+		t.Errorf("commands ran: %q", got)
+	}
+}
