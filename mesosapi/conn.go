@@ -206,14 +206,10 @@ func tlsConfig(cfg *tls.Config) *tls.Config {
 // Page is the address of the page of the master that took our last SUBSCRIBE, or
 // of the first that was named as long as none did; empty if none is known.
 func (c *Conn) Page() string {
-	at := c.took.Load()
-	switch {
-	case at != nil:
+	if at := c.took.Load(); at != nil {
 		return c.scheme + "://" + *at + "/"
-	case c.masters.ZooKeeper():
-		return ""
 	}
-	return c.scheme + "://" + c.masters.hosts[0] + "/"
+	return c.masters.Page()
 }
 
 // Incoming gives all that comes, in the order it came within an epoch. It is

@@ -173,6 +173,19 @@ func (m Masters) ZooKeeper() bool { return m.path != "" }
 // cannot stand: there Config.TLS decides.
 func (m Masters) Secure() bool { return m.secure }
 
+// Page is the address of the page of the first master; empty if only ZooKeeper
+// knows one. Conn.Page knows better once there was a stream.
+func (m Masters) Page() string {
+	if len(m.hosts) == 0 || m.ZooKeeper() {
+		return ""
+	}
+	scheme := "http://"
+	if m.secure {
+		scheme = "https://"
+	}
+	return scheme + m.hosts[0] + "/"
+}
+
 // Loopback tells whether all of them are surely on this machine. Where the
 // leader behind ZooKeeper is, nobody knows.
 func (m Masters) Loopback() bool {

@@ -147,6 +147,14 @@ func TestParseMastersRefuses(t *testing.T) {
 	}
 }
 
+func TestPage(t *testing.T) {
+	for in, want := range map[string]string{"m": "http://m:5050/", "https://a:1,b": "https://a:1/", "zk://z/m": "", "[::1]": "http://[::1]:5050/"} {
+		if m, err := ParseMasters(in); err != nil || m.Page() != want {
+			t.Errorf("%q: %q %v", in, m.Page(), err)
+		}
+	}
+}
+
 func TestLoopback(t *testing.T) {
 	for in, want := range map[string]bool{
 		"127.0.0.1": true, "localhost:80": true, "[::1]": true, "https://127.0.0.2": true, "localhost,127.0.0.1": true,
