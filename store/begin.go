@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -52,7 +51,12 @@ func (s *Store) replace(run *Run) error {
 	if err := os.Rename(beside, s.path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(s.path))
+	return syncDir(s.dir)
+}
+
+// syncDir makes it safe on disk what a directory has.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

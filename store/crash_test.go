@@ -16,7 +16,11 @@ func TestCrash(t *testing.T) {
 	dir, crashed, m := t.TempDir(), t.TempDir(), newModel()
 	s := mustOpen(t, dir)
 	before := journalOf(t, dir)
-	for range 150 {
+	writes := 150
+	if raceDetector {
+		writes = 40
+	}
+	for range writes {
 		old := m.copy()
 		b := randomBatch(rnd, m, specs)
 		mustWrite(t, s, b)
@@ -29,7 +33,7 @@ func TestCrash(t *testing.T) {
 		before = after
 	}
 	mustClose(t, s)
-	if len(m.order) < 50 {
+	if len(m.order) < writes/3 {
 		t.Errorf("only %d tasks", len(m.order))
 	}
 }

@@ -102,9 +102,6 @@ func FuzzOpen(f *testing.F) {
 		data = data[:len(data)-int(cut)%len(data)]
 		r := newReader()
 		r.most = uint64(len(data)) / minElement
-		r.onRun, r.onUnwanted = func(Run) {}, func(string, string) {}
-		r.onSpec = func(uint64, []byte) error { return nil }
-		r.onTask = func(uint64, uint64, Task) error { return nil }
 		if checkPages(bytes.NewReader(data), int64(len(data)), r.record) == nil && r.end() == nil && len(data) < len(whole) {
 			t.Error("a file that was cut passes")
 		}

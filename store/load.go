@@ -32,38 +32,34 @@ func (s *Store) openFile() (*os.File, int64, error) {
 }
 
 // load reads and checks all of the file: its structure, by us and then by
-// bbolt, and every record. It keeps what a Store has to know of them.
+// bbolt, and every record. After an error the index is what it was.
 func (s *Store) load() error {
-	s.numbers, s.specs, s.unwanted = nil, make(map[uint64]uint64), make(map[string]string)
-	s.recent, s.run = make(map[*task.Spec]uint64), Run{}
+	in := index{unwanted: make(map[string]string), numbers: make(map[task.ID]uint64),
+		specs: make(map[uint64]uint64), recent: make(map[*task.Spec]uint64)}
 	r := newReader()
-	r.onRun = func(run Run) { s.run = run }
+	r.onHead = func(h head) { in.numbers = make(map[task.ID]uint64, h.tasks) }
+	r.onRun = func(run Run) { in.run = run }
 	r.onSpec = func(number uint64, payload []byte) error {
-		s.specs[maphash.Bytes(s.seed, payload)] = number
+		in.specs[maphash.Bytes(s.seed, payload)] = number
 		_, err := decodeSpec(payload, r.texts)
 		return err
 	}
 	r.onTask = func(number, _ uint64, t Task) error {
-		if s.numbers == nil {
-			s.numbers = make(map[task.ID]uint64, r.head.tasks)
-		}
-		s.numbers[t.Task.ID] = number
-		if len(s.numbers) != int(number) {
+		in.numbers[t.Task.ID] = number
+		if len(in.numbers) != int(number) {
 			return errors.New("its id stands there twice")
 		}
 		return nil
 	}
-	r.onUnwanted = func(id, agent string) { s.unwanted[id] = agent }
+	r.onUnwanted = func(id, agent string) { in.unwanted[id] = agent }
 	if err := s.read(r); err != nil {
 		return err
 	}
 	if err := checkBolt(s.path); err != nil {
 		return err
 	}
-	if s.numbers == nil {
-		s.numbers = make(map[task.ID]uint64)
-	}
-	s.head, s.stale = r.head, false
+	in.head = r.head
+	s.index, s.stale = in, false
 	return nil
 }
 
@@ -74,7 +70,6 @@ func (s *Store) Tasks() iter.Seq2[Task, error] {
 	return func(yield func(Task, error) bool) {
 		specs := make(map[uint64]*task.Spec)
 		r := newReader()
-		r.onRun, r.onUnwanted = func(Run) {}, func(string, string) {}
 		r.onSpec = func(number uint64, payload []byte) (err error) {
 			specs[number], err = decodeSpec(payload, r.texts)
 			return err

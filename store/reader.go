@@ -14,6 +14,7 @@ type reader struct {
 	found head   // counted
 	names int    // buckets so far
 
+	onHead     func(head)
 	onRun      func(Run)
 	onSpec     func(number uint64, payload []byte) error
 	onTask     func(number, spec uint64, t Task) error
@@ -24,7 +25,17 @@ type reader struct {
 // element, a key of one byte, and the record.
 const minElement = 16 + 1 + minRecord
 
-func newReader() *reader { return &reader{texts: &texts{}} }
+// newReader has a reader whose records nobody wants yet.
+func newReader() *reader {
+	return &reader{
+		texts:      &texts{},
+		onHead:     func(head) {},
+		onRun:      func(Run) {},
+		onSpec:     func(uint64, []byte) error { return nil },
+		onTask:     func(uint64, uint64, Task) error { return nil },
+		onUnwanted: func(string, string) {},
+	}
+}
 
 // record takes the next one. The head comes first: its bucket and its key are
 // the first of all.
@@ -114,12 +125,15 @@ func (r *reader) payload(bucket string, key, payload []byte) (err error) {
 func (r *reader) headRecord(key string, payload []byte) (err error) {
 	switch key {
 	case headKey:
-		r.head, err = decodeHead(payload)
-		if err == nil && (r.head.tasks > r.most || r.head.specs > r.most || r.head.unwanted > r.most) {
-			err = errors.New("it counts more than the file can hold")
+		if r.head, err = decodeHead(payload); err != nil {
+			return err
+		}
+		if max(r.head.tasks, r.head.specs, r.head.unwanted) > r.most {
+			return errors.New("it counts more than the file can hold")
 		}
 		r.found.format, r.found.sequence = r.head.format, r.head.sequence
-		return err
+		r.onHead(r.head)
+		return nil
 	case runKey:
 		run, err := decodeRun(payload)
 		if err != nil {

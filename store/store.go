@@ -94,24 +94,28 @@ type Store struct {
 	dir, path string
 	lock      *lock.Lock
 	readOnly  bool
+	seed      maphash.Seed
+	index
 
+	// db is nil before the first write, and after one that failed: it is opened
+	// by the next. With stale, the index may differ from the file.
+	db    *bbolt.DB
+	file  *os.File // of db
+	stale bool
+}
+
+// index is what a Store knows of its file without reading it.
+type index struct {
 	head     head
 	run      Run
 	unwanted map[string]string
 
 	// numbers are the keys of the tasks. specs are the numbers of the specs by
 	// the hash of what they say; recent are those of the specs that were written
-	// last, which is quicker, and bounded.
+	// or read last, which is quicker, and bounded.
 	numbers map[task.ID]uint64
 	specs   map[uint64]uint64
 	recent  map[*task.Spec]uint64
-	seed    maphash.Seed
-
-	// db is nil before the first write, and after one that failed: it is opened
-	// by the next. With stale, all of the above may differ from the file.
-	db    *bbolt.DB
-	file  *os.File // of db
-	stale bool
 }
 
 // Open takes a directory, which it makes if there is none, and reads its
@@ -129,7 +133,9 @@ func Open(dir string) (*Store, error) {
 	s := newStore(dir, held)
 	_, err = os.Lstat(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = s.replace(nil)
+		if err = s.replace(nil); err == nil {
+			err = syncDir(filepath.Join(dir, "..")) // the directory may be new
+		}
 	}
 	return s.opened(err)
 }
