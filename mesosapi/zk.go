@@ -134,9 +134,9 @@ func (z *zkLeaders) trouble(err error) {
 }
 
 // session connects to ZooKeeper and follows it until the connection is lost, or
-// an answer does not come. Each has a client of its own: zk v1.0.4 has a data
-// race when it sets its watches again within a session, and reads nothing of
-// ours that a new session would lose.
+// an answer does not come. Each connection has a client, and so a session, of its
+// own: there is nothing of ours that a session would keep, and zk v1.0.4 has a
+// data race where it connects again and sets its watches anew.
 func (z *zkLeaders) session(ctx context.Context) {
 	sockets := newZKSockets()
 	defer sockets.close()
