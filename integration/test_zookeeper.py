@@ -224,6 +224,10 @@ class ZooKeeperTest(unittest.TestCase):
         told = [c.tail(10000) for c in (leader, other)] + ["\n".join(self.lines(self.log)), leader.get("/flags")[1].decode()]
         for text in told:
             self.assertNotIn(secret, text)
+        for folder, _, names in os.walk(os.path.join(self.dir, "state")):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as f:
+                    self.assertNotIn(secret.encode(), f.read(), name)
         self.assertIn("zk://%s/some/mesos" % self.zookeeper.address, told[-1])
 
 
