@@ -1,0 +1,209 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"cmdq/store"
+	"cmdq/task"
+)
+
+func dumpStore(w io.Writer, s *store.Store) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	run, begun := s.Run()
+	unwanted, err := s.Unwanted()
+	if err != nil {
+		return err
+	}
+	if err := enc.Encode(runLine(run, begun, s.Counts(), unwanted)); err != nil {
+		return err
+	}
+	for t, err := range s.Tasks() {
+		if err != nil {
+			return err
+		}
+		if err := enc.Encode(taskLine(t)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// object is a JSON object with sorted names. What is zero is left out, so that
+// a line shows what there is to know.
+type object map[string]any
+
+func (o object) add(name string, value any) {
+	switch v := value.(type) {
+	case time.Time:
+		if v.IsZero() {
+			return
+		}
+		value = v.UTC().Format(time.RFC3339Nano)
+	case string:
+		if v == "" {
+			return
+		}
+	case int:
+		if v == 0 {
+			return
+		}
+	case int64:
+		if v == 0 {
+			return
+		}
+	case bool:
+		if !v {
+			return
+		}
+	case time.Duration:
+		if v == 0 {
+			return
+		}
+		value = v.String()
+	}
+	o[name] = value
+}
+
+func runLine(r store.Run, begun bool, c store.Counts, unwanted map[string]string) object {
+	o := object{"sequence": c.Sequence, "tasks": c.Tasks}
+	if len(unwanted) > 0 {
+		o["unwanted"] = unwanted // launch id to agent
+	}
+	if !begun {
+		return o
+	}
+	run := object{"stage": [...]string{"unfinished", "ended", "done"}[r.Stage], "once": r.Once}
+	run.add("began", r.Began)
+	run.add("master", r.Master)
+	run.add("file", r.File)
+	run.add("framework", r.Framework.ID)
+	run.add("subscribed", r.Framework.Subscribed)
+	run.add("seen", r.Framework.Seen)
+	var owed []object
+	for _, f := range r.Owed {
+		l := object{"framework": f.ID}
+		l.add("master", f.Master)
+		l.add("since", f.Since)
+		owed = append(owed, l)
+	}
+	if owed != nil {
+		run["owed"] = owed
+	}
+	o["run"] = run
+	return o
+}
+
+func taskLine(in store.Task) object {
+	t := in.Task
+	o := object{"id": t.ID, "state": t.State.String(), "seq": t.Seq, "spec": specObject(t.Spec)}
+	if t.Index >= 0 {
+		o["index"] = t.Index
+	}
+	o.add("stop", [...]string{"", "cancelled", "interrupted"}[t.Stop])
+	o.add("submitted", t.Submitted)
+	o.add("wake", in.Wake)
+	o.add("launches", t.Launches)
+	o.add("attempts", t.Attempts)
+	o.add("base", t.Base)
+	o.add("charged", t.Charged)
+	o.add("infra", t.Infra)
+	o.add("never_started", t.NeverStarted)
+	var history []object
+	for i := range t.History {
+		history = append(history, attemptObject(t.ID, &t.History[i]))
+	}
+	if history != nil {
+		o["history"] = history
+	}
+	if t.End != nil {
+		end := object{}
+		end.add("at", t.End.At)
+		end.add("launch", t.End.Launch)
+		end.add("reason", t.End.Reason)
+		end.add("message", t.End.Message)
+		addExit(end, t.End.Exit)
+		o["end"] = end
+	}
+	return o
+}
+
+func attemptObject(id task.ID, a *task.Attempt) object {
+	o := object{"number": a.Number, "id": task.LaunchID(id, a.Number)}
+	o.add("agent", a.Agent)
+	o.add("host", a.Host)
+	o.add("framework", a.Framework)
+	o.add("launched", a.Launched)
+	o.add("started", a.Started)
+	o.add("ended", a.Ended)
+	o.add("may_still_run", a.MayStillRun)
+	o.add("killed_at", a.KilledAt)
+	o.add("settle", a.Settle)
+	o.add("seen", a.Seen)
+	o.add("adrift", a.Adrift)
+	o.add("state", a.State)
+	o.add("reason", a.Reason)
+	o.add("message", a.Message)
+	addExit(o, a.Exit)
+	return o
+}
+
+func addExit(o object, x task.Exit) {
+	switch {
+	case x.Known && x.Signal != "":
+		o["signal"] = x.Signal
+	case x.Known:
+		o["exit_code"] = x.Code
+	}
+}
+
+func specObject(s *task.Spec) object {
+	o := object{"id": s.ID, "retries": s.Retries}
+	o.add("line", s.Line)
+	o.add("command", s.Command)
+	if s.Argv != nil {
+		o["argv"] = s.Argv
+	}
+	o["cpus"] = json.Number(task.FormatCPUs(s.Resources.CPUs))
+	o.add("mem", s.Resources.Mem)
+	o.add("disk", s.Resources.Disk)
+	o.add("gpus", s.Resources.GPUs)
+	if len(s.Env) > 0 {
+		o["env"] = slices.Sorted(maps.Keys(s.Env)) // values may be secrets
+	}
+	o.add("user", s.User)
+	o.add("name", s.Name)
+	o.add("timeout", s.Timeout)
+	o.add("kill_grace", s.KillGrace)
+	o.add("priority", s.Priority)
+	if len(s.Labels) > 0 {
+		o["labels"] = s.Labels
+	}
+	var uris []string
+	for _, u := range s.URIs {
+		uris = append(uris, withoutPassword(u.Value))
+	}
+	if uris != nil {
+		o["uris"] = uris
+	}
+	o.add("count", s.Count)
+	return o
+}
+
+// withoutPassword is an address as people may see it.
+func withoutPassword(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err == nil && u.User != nil:
+		return u.Redacted()
+	case err != nil && strings.Contains(address, "@"):
+		return "(not shown)" // it may hold one all the same
+	}
+	return address
+}
