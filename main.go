@@ -83,6 +83,7 @@ const about = `cmdq runs the commands of tasks.yaml on Apache Mesos, or on this 
   MESOS_MASTER_IP=10.0.0.1 cmdq     the same on a Mesos cluster
 
 The queue follows tasks.yaml when it changes (cmdq) or reads it once (cmdq run).
+A start goes on with a run that is unfinished in --state.
 Exit status of "cmdq run": 0 every task finished, 1 some did not, 2 bad usage or
 tasks file, 3 the cluster cannot be reached or refuses us, 130 interrupted.`
 
@@ -106,7 +107,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(runCommand(), localCommand(), validateCommand(), versionCommand())
+	root.AddCommand(runCommand(), localCommand(), validateCommand(), storeCommand(), versionCommand())
 	return root
 }
 

@@ -146,7 +146,7 @@ func (s *session) tellEnd() error {
 		return signalled(sig, err)
 	}
 	s.sched = scheduler.New(s.schedulerConfig(), nil, nil, nil, s.log.WithField("part", "scheduler"))
-	if err := s.restore(time.Time{}); err != nil {
+	if err := s.restore(torn{}); err != nil {
 		return err
 	}
 	if err := s.openJoblog(); err != nil {

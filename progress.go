@@ -84,10 +84,11 @@ func describeProgress(s scheduler.Snapshot, took time.Duration) string {
 	if !s.Connected && s.Ended() < s.Tasks {
 		text += ", no master"
 	}
-	if took < time.Second || s.Ended() == 0 {
+	now := s.Ended() - s.Before // what ended before this start tells nothing of its pace
+	if took < time.Second || now <= 0 {
 		return text
 	}
-	rate := float64(s.Ended()) / took.Seconds()
+	rate := float64(now) / took.Seconds()
 	text += fmt.Sprintf(", %.3g/s", rate)
 	if left := s.Tasks - s.Ended(); left > 0 {
 		text += fmt.Sprintf(", about %s left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
@@ -121,18 +122,21 @@ func (b *bar) show(s scheduler.Snapshot) {
 	b.update(s)
 }
 
-// update draws the bar. A bar that cannot be drawn is no reason to stop.
+// update draws the bar, over what was to do when cmdq was started. A bar that cannot be drawn is no reason to stop.
 func (b *bar) update(s scheduler.Snapshot) {
 	if s.Tasks == 0 {
 		return
 	}
-	b.bar.ChangeMax(s.Tasks)
+	b.bar.ChangeMax(max(1, s.Tasks-s.Before))
 	text := fmt.Sprintf("%d running, %d failed", s.States[task.Starting]+s.States[task.Running], s.States[task.Failed]+s.States[task.Killed])
 	if !s.Connected && s.Ended() < s.Tasks {
 		text = "no master"
 	}
+	if s.Before > 0 {
+		text += fmt.Sprintf(", %d done before", s.Before)
+	}
 	b.bar.Describe(text)
-	if err := b.bar.Set(s.Ended()); err != nil {
+	if err := b.bar.Set(max(0, s.Ended()-s.Before)); err != nil {
 		return
 	}
 }

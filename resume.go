@@ -128,13 +128,20 @@ func (s *session) beginRun() error {
 	return nil
 }
 
+// torn are the frameworks that a master took the TEARDOWN of at this start,
+// which is not on disk yet, and when that was.
+type torn struct {
+	ids []string
+	at  time.Time
+}
+
 // saved is the run in the journal in the scheduler's words.
-func (s *session) saved(tornDown time.Time) (scheduler.Saved, error) {
+func (s *session) saved(torn torn) (scheduler.Saved, error) {
 	unwanted, err := s.journal.store.Unwanted()
 	if err != nil {
 		return scheduler.Saved{}, badState(err)
 	}
-	saved := scheduler.Saved{Framework: scheduler.Framework(s.journal.run.Framework), TornDown: tornDown}
+	saved := scheduler.Saved{Framework: scheduler.Framework(s.journal.run.Framework), TornDown: torn.at, TornIDs: torn.ids}
 	for id, agent := range unwanted {
 		saved.Unwanted = append(saved.Unwanted, scheduler.Launch{ID: id, Agent: agent})
 	}
@@ -155,27 +162,31 @@ func (s *session) saved(tornDown time.Time) (scheduler.Saved, error) {
 // oweNothing sends the TEARDOWNs that no master took yet. Where commands of this
 // run may still be running under the old id, nothing can be launched before that,
 // so it is tried for as long as a master would be waited for; else once, briefly.
-// It tells when the last one was taken; zero: none was owed.
-func (s *session) oweNothing(ctx context.Context, needed bool) (time.Time, error) {
-	var torn time.Time
+// Those that such a run had to send are noted by the scheduler, together with
+// what waits for them.
+func (s *session) oweNothing(ctx context.Context, needed bool) (torn, error) {
+	var sent torn
 	for _, owed := range s.journal.run.Owed {
 		if time.Since(owed.Since) > s.cfg.failover {
 			s.log.Warnf("framework %s at %s was never torn down; its master has dropped it by now", owed.ID, owed.Master)
 		} else if err := s.tearDown(ctx, owed, needed); err != nil {
 			if needed {
-				return torn, &exit{exitCluster, err}
+				return sent, &exit{exitCluster, err}
 			}
 			s.log.Warnf("%v; it ends by itself, at the latest %s after its master lost it", err, s.cfg.failover)
 			continue
 		} else {
-			torn = time.Now()
+			sent.ids, sent.at = append(sent.ids, owed.ID), time.Now()
 			s.log.Infof("tore down framework %s, which an earlier start had left behind", owed.ID)
+			if needed {
+				continue
+			}
 		}
 		if err := s.journal.paid(owed.ID); err != nil {
-			return torn, badState(err)
+			return sent, badState(err)
 		}
 	}
-	return torn, nil
+	return sent, nil
 }
 
 // briefly is how long a master is tried that nothing waits for.

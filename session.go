@@ -101,9 +101,9 @@ func (s *session) start(first scheduler.Load) error {
 			return err
 		}
 	}
-	var torn time.Time
+	var sent torn
 	if sig, err := s.beforeSignal(func(ctx context.Context) error {
-		torn, err = s.oweNothing(ctx, s.resumed)
+		sent, err = s.oweNothing(ctx, s.resumed)
 		return err
 	}); sig != nil || err != nil {
 		return signalled(sig, err)
@@ -113,7 +113,7 @@ func (s *session) start(first scheduler.Load) error {
 	}
 	s.sched = scheduler.New(s.schedulerConfig(), s.conn, s.conn.Incoming(), s.journal, logrus.NewEntry(s.log))
 	if s.resumed {
-		if err := s.restore(torn); err != nil {
+		if err := s.restore(sent); err != nil {
 			return err
 		}
 	}
@@ -124,8 +124,8 @@ func (s *session) start(first scheduler.Load) error {
 }
 
 // restore fills the scheduler with the run that goes on.
-func (s *session) restore(torn time.Time) error {
-	saved, err := s.saved(torn)
+func (s *session) restore(sent torn) error {
+	saved, err := s.saved(sent)
 	if err != nil {
 		return err
 	}

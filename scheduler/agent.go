@@ -17,6 +17,7 @@ type agent struct {
 	largest  task.Resources // the most it was ever seen to have
 	known    bool           // an offer told its size
 	lost     bool           // said to be gone; launches of ours may still be on record
+	doubted  bool           // launches of ours there may still run: to be asked about when it is seen again
 
 	// What speaks against it: launches of different tasks that ended, each in
 	// an incident of its own, before they ran.
@@ -29,6 +30,10 @@ type agent struct {
 func (s *state) meet(o *mesos.Offer) *agent {
 	a := s.agent(o.AgentID.Value)
 	a.host, a.lost = o.Hostname, false
+	if a.doubted {
+		a.doubted = false
+		s.askAboutAgent(a)
+	}
 	return a
 }
 

@@ -68,6 +68,7 @@ const (
 	connectFirst      = time.Second
 	connectMax        = 15 * time.Second
 	streamHeld        = 30 * time.Second // a stream this old was no failed try
+	answerWait        = 5 * time.Second  // for the first answers of a master about what may still run
 	newIDGrace        = 10 * time.Second // commands of a framework that was removed get this long to die
 	adriftGrace       = 10 * time.Second // beside their kill grace: those of one that we tore down
 	seenEvery         = time.Minute      // how old Framework.Seen may be on disk

@@ -61,9 +61,14 @@ func (s *state) onDeadline(t *task.Task, a *task.Attempt) {
 			s.settle(t, a)
 		}
 	case !a.MayStillRun.IsZero():
-		if !a.MayStillRun.Add(s.cfg.UnreachableTimeout).After(s.now) {
-			s.giveUp(t, a)
+		if a.MayStillRun.Add(s.cfg.UnreachableTimeout).After(s.now) {
+			return // it was there in between
 		}
+		if sure := s.link.since.Add(answerWait); s.link.phase != up || sure.After(s.now) {
+			s.lookAgain(t, a, laterOf(sure, s.now.Add(answerWait))) // the master may have another word on it
+			return
+		}
+		s.giveUp(t, a)
 	case t.State == task.Starting && !a.Look.After(s.now):
 		s.taskNote(logrus.InfoLevel, t, a, "no word of its start for %s: asking the master", s.now.Sub(a.Launched).Round(time.Second))
 		s.askAbout(t, a)

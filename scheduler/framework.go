@@ -105,6 +105,7 @@ func (s *state) newFramework() {
 		} else if t.Spec.Retries == 0 {
 			s.end(t, a, task.Failed, "FRAMEWORK_REMOVED", "may still be running on "+a.Host)
 		} else {
+			a.Adrift = true
 			s.infra(t, a, "FRAMEWORK_REMOVED", "the framework was removed", newIDGrace)
 		}
 	}

@@ -52,7 +52,7 @@ func (s *state) tickLink() {
 		s.eff.Over = &Over{Why: NoMaster, Message: s.connectMessage()}
 		return
 	}
-	if l.phase != down || l.next.After(s.now) || !s.loaded {
+	if l.phase != down || l.next.After(s.now) || !s.loaded || s.drained() {
 		return
 	}
 	if s.framework.ID == "" {
@@ -107,7 +107,7 @@ func (s *state) onSubscribed(ev Subscribed) {
 // onHeartbeat: the master knows us, as it does not where a stream is merely not
 // known to be broken.
 func (s *state) onHeartbeat() {
-	if s.link.phase != up {
+	if s.link.phase != up || s.framework.ID == "" {
 		return
 	}
 	l := &s.link

@@ -114,7 +114,7 @@ func (s *state) replace(t, n *task.Task, same bool) {
 		fresh.Launches, fresh.Base = old.Launches, old.Launches
 	}
 	s.enqueue(fresh)
-	if same && delayed {
+	if a := old.Current(); delayed && (same || a != nil && a.Adrift) {
 		s.queue.Delay(fresh.ID, wake)
 	}
 }
@@ -142,6 +142,7 @@ func (s *state) follow(t *task.Task) {
 	}
 	delete(s.edited, t.ID)
 	switch {
+	case s.leaving != nil: // the next start reads the file, and until then it is known which launch may live
 	case n != nil:
 		n.Submitted = laterOf(n.Submitted, s.now)
 		s.apply(t, n)

@@ -129,7 +129,11 @@ func (s *state) infraBy(t *task.Task, a *task.Attempt, u *update) {
 	if neverStarted && a.Started.IsZero() {
 		t.Attempts-- // dropped by the agent, or without a container: it cannot have run
 	}
-	s.infra(t, a, u.reasonName(), u.message, 0)
+	atLeast := time.Duration(0)
+	if u.state == mesos.TASK_GONE_BY_OPERATOR || u.state == mesos.TASK_LOST && u.reason == mesos.REASON_AGENT_REMOVED {
+		atLeast = t.Spec.KillGrace + adriftGrace // an agent says goodbye before it ends what runs (a recording)
+	}
+	s.infra(t, a, u.reasonName(), u.message, atLeast)
 }
 
 // infra counts an infrastructure failure. It is no failure of the command, so

@@ -84,6 +84,20 @@ func (s *state) askAbout(t *task.Task, a *task.Attempt) {
 	}
 }
 
+// askAboutAgent asks about all launches that may still run on an agent which is
+// there again: one that never arrived will not be told of otherwise.
+func (s *state) askAboutAgent(a *agent) {
+	launches := map[string]string{}
+	for t := range s.queue.Active() {
+		if at := t.Current(); at.Agent == a.id && !at.MayStillRun.IsZero() {
+			launches[task.LaunchID(t.ID, at.Number)] = a.id
+		}
+	}
+	if len(launches) > 0 {
+		s.callReconcile(launches)
+	}
+}
+
 func (s *state) callReconcile(launches map[string]string) {
 	var batch []sched.Call_Reconcile_Task
 	flush := func() {

@@ -19,8 +19,11 @@ type Saved struct {
 
 	// TornDown is when the TEARDOWN of the framework before this one was taken
 	// by a master, if that was only now; else zero. What may have run until then
-	// waits from then.
+	// waits from then. TornIDs are the frameworks whose TEARDOWN that was. They
+	// are recorded together with the longer wait, and not before: a crash between
+	// the two would let a command start beside its old copy.
 	TornDown time.Time
+	TornIDs  []string
 }
 
 // Restore fills the queue from a journal. It comes before Run, at most once; on
@@ -37,7 +40,7 @@ func (s *Scheduler) Restore(saved Saved) error {
 // restore has no effects of its own: what follows from it is decided by the
 // step that takes Restored.
 func (s *state) restore(saved Saved) error {
-	s.framework = saved.Framework
+	s.framework, s.torn = saved.Framework, saved.TornIDs
 	for _, l := range saved.Unwanted {
 		s.unwanted[l.ID] = l.Agent
 	}
@@ -53,6 +56,7 @@ func (s *state) restore(saved Saved) error {
 		if added.State == task.Idle && a.Adrift && !saved.TornDown.IsZero() {
 			if safe := saved.TornDown.Add(added.Spec.KillGrace + adriftGrace); safe.After(wake) {
 				s.queue.Delay(added.ID, safe)
+				s.delayed = append(s.delayed, added)
 			}
 		}
 		if added.State.Active() {
@@ -66,7 +70,14 @@ func (s *state) restore(saved Saved) error {
 // onRestored takes up what was active when the journal ended. On a cluster of
 // our own nothing has survived: the cluster ended with the process before us.
 func (s *state) onRestored(Restored) {
-	s.restored = true
+	s.restored, s.before = true, s.ended()
+	for _, id := range s.torn {
+		s.recordFramework(TornDown, Framework{ID: id})
+	}
+	for _, t := range s.delayed {
+		s.record(Changed, t)
+	}
+	s.torn, s.delayed = nil, nil
 	s.info("going on with %s, of which %d have ended and %d were active",
 		countTasks(s.queue.Len()), s.ended(), s.active())
 	for _, t := range s.activeTasks() {
@@ -78,6 +89,7 @@ func (s *state) onRestored(Restored) {
 			s.lookAgain(t, a, a.Settle)
 		case !a.MayStillRun.IsZero():
 			s.lookAgain(t, a, a.MayStillRun.Add(s.cfg.UnreachableTimeout))
+			s.agent(a.Agent).doubted = true
 		case t.State == task.Starting:
 			s.watchStart(t, a)
 		}

@@ -99,8 +99,8 @@ func runJournaled(t *testing.T, m *scripted, j Journal) (Over, error) {
 	cfg := DefaultConfig()
 	cfg.FrameworkID, cfg.Once = "f", true
 	s := New(cfg, m, m.incoming, j, quietLog())
-	if full, ok := j.(*full); ok {
-		full.s = s
+	if full, ok := j.(*full); ok && full.start != nil {
+		full.start <- s
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -171,11 +171,12 @@ func TestDiskTrouble(t *testing.T) {
 func TestDiskTroubleAtTheEnd(t *testing.T) {
 	for _, ev := range []Event{Interrupt{}, Detach{}} {
 		synctest.Test(t, func(t *testing.T) {
-			m := &full{scripted: newScripted(), fails: map[int]int{0: 1 << 30}}
+			m := &full{scripted: newScripted(), fails: map[int]int{0: 1 << 30}, start: make(chan *Scheduler, 1)}
 			go func() {
+				s := <-m.start
 				time.Sleep(time.Minute) // of the bubble's clock
-				m.s.requests <- Cancel{[]task.ID{"a"}}
-				m.s.requests <- ev
+				s.requests <- Cancel{[]task.ID{"a"}}
+				s.requests <- ev
 			}()
 			_, err := runJournaled(t, m.scripted, m)
 			if !errors.Is(err, errGoing) || !errors.Is(err, errFull) {
@@ -192,7 +193,7 @@ func TestDiskTroubleAtTheEnd(t *testing.T) {
 // that many times.
 type full struct {
 	*scripted
-	s     *Scheduler
+	start chan *Scheduler // gets the scheduler that uses it, if not nil
 	fails map[int]int
 	n     int
 }

@@ -12,6 +12,7 @@ type Snapshot struct {
 	At        time.Time
 	Tasks     int
 	States    [task.NumStates]int
+	Before    int // of those that ended: had before this start
 	Delayed   int // of the idle ones, those that wait for their next attempt
 	Connected bool
 	Known     bool // a master has, or had, us as a framework
@@ -27,7 +28,7 @@ func (s Snapshot) Ended() int {
 func (s Snapshot) Bad() int { return s.States[task.Failed] + s.States[task.Killed] }
 
 func (s *state) snapshot() *Snapshot {
-	snap := &Snapshot{At: s.now, Tasks: s.queue.Len(), Delayed: s.queue.Delayed(),
+	snap := &Snapshot{At: s.now, Tasks: s.queue.Len(), Before: s.before, Delayed: s.queue.Delayed(),
 		Connected: s.link.phase == up, Known: s.link.ever, Agents: len(s.agents)}
 	for i := range snap.States {
 		snap.States[i] = s.queue.Count(task.State(i))

@@ -39,8 +39,11 @@ type state struct {
 	// theirs was active; they follow the file once it has ended.
 	edited map[task.ID]*task.Task
 
-	loaded   bool // the tasks file was read once
-	restored bool // a run of before goes on
+	loaded   bool         // the tasks file was read once
+	restored bool         // a run of before goes on
+	before   int          // how many of its tasks had ended
+	torn     []string     // what restore leaves to be recorded: frameworks,
+	delayed  []*task.Task // and tasks that wait longer now
 	leaving  *leaving
 }
 
@@ -119,7 +122,7 @@ func (s *state) tick() {
 	s.tickPlacement()
 	s.tickReconcile()
 	s.tickOffers()
-	if s.cfg.Once && s.loaded && s.queue.Len() == s.ended() {
+	if s.drained() {
 		s.leave(Drained)
 	}
 }
@@ -152,6 +155,9 @@ func (s *state) nextDue() time.Time {
 	}
 	return next
 }
+
+// drained tells that the run has nothing left to do.
+func (s *state) drained() bool { return s.cfg.Once && s.loaded && s.queue.Len() == s.ended() }
 
 func (s *state) ended() int {
 	return s.queue.Count(task.Finished) + s.queue.Count(task.Failed) + s.queue.Count(task.Killed)

@@ -155,8 +155,8 @@ func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
 }
 
 func (s *state) onAlive(t *task.Task, a *task.Attempt, u *update) {
-	changed := !a.MayStillRun.IsZero()
-	if changed {
+	changed := !a.MayStillRun.IsZero() || !a.Settle.IsZero()
+	if !a.MayStillRun.IsZero() {
 		s.taskNote(logrus.InfoLevel, t, a, "is there after all (%s)", u.state)
 	}
 	a.MayStillRun, a.Settle = time.Time{}, time.Time{}
@@ -224,6 +224,7 @@ func (s *state) onUnsure(t *task.Task, a *task.Attempt, u *update) {
 		a.MayStillRun = u.unreachable
 	}
 	s.lookAgain(t, a, a.MayStillRun.Add(s.cfg.UnreachableTimeout))
+	s.agent(a.Agent).doubted = true
 	s.record(Changed, t)
 	s.taskNote(logrus.WarnLevel, t, a, "may still run: %s %s", u.state, u.message)
 }

@@ -19,6 +19,8 @@ type leaving struct {
 	until time.Time // wait no longer than this
 	torn  bool      // TEARDOWN was sent
 	id    string    // of the framework that it names
+
+	adrift []*task.Task // what may still run when that framework goes
 }
 
 // onCancel asks tasks to end. What is idle ends at once; what is active is
@@ -48,6 +50,9 @@ func (s *state) onInterrupt() {
 	s.info("interrupted: killing %s, launching no more", countTasks(len(active)))
 	s.leaving = &leaving{why: Interrupted, until: s.now.Add(stopWait)}
 	for _, t := range active {
+		if !t.Current().Settle.IsZero() {
+			continue // it has ended, and not by our doing
+		}
 		if t.Stop == task.NotStopped {
 			t.Stop = task.Interrupted
 			s.record(Changed, t)
@@ -107,6 +112,9 @@ func (s *state) castAdrift() {
 		default:
 			t.Stop, a.Adrift = task.NotStopped, true
 			s.again(t, a, s.now.Add(t.Spec.KillGrace+adriftGrace), s.now)
+			if s.leaving != nil {
+				s.leaving.adrift = append(s.leaving.adrift, t)
+			}
 		}
 	}
 }
@@ -134,6 +142,13 @@ func (s *state) onTornDown(err error) {
 		return
 	}
 	s.recordFramework(TornDown, Framework{ID: s.leaving.id})
+	for _, t := range s.leaving.adrift { // only now do the agents hear of it
+		if s.queue.Get(t.ID) != t || t.State != task.Idle {
+			continue // its end was heard after all
+		}
+		s.queue.Delay(t.ID, s.now.Add(t.Spec.KillGrace+adriftGrace))
+		s.record(Changed, t)
+	}
 }
 
 // kill asks Mesos to end this launch, unless it was asked a moment ago.
