@@ -62,7 +62,7 @@ func Take(dir string) (*Lock, error) {
 // nothing there. A directory that was never taken has no lock to hold: that is
 // a Lock too.
 func Share(dir string) (*Lock, error) {
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Lock{}, nil
 	}

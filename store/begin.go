@@ -48,6 +48,7 @@ func (s *Store) replace(run *Run) error {
 	if err := errors.Join(err, s.abandon(err)); err != nil {
 		return err
 	}
+	s.txid = 0 // of this file; that of the next may be the same
 	if err := os.Rename(beside, s.path); err != nil {
 		return err
 	}

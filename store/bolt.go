@@ -16,7 +16,7 @@ func (s *Store) prepare() error {
 	if s.db != nil {
 		return nil
 	}
-	if s.stale {
+	if s.stale && !s.unchanged() {
 		if err := s.load(); err != nil {
 			return err
 		}
@@ -25,6 +25,18 @@ func (s *Store) prepare() error {
 		return err
 	}
 	return s.openBolt(s.path, os.O_RDWR|unix.O_NOFOLLOW)
+}
+
+// unchanged tells that the last transaction of the file is the one we know: what
+// failed has left no trace. It spares reading all of a large journal at every try
+// on a full disk.
+func (s *Store) unchanged() bool {
+	f, size, err := s.openFile()
+	if err != nil {
+		return false // and load says why
+	}
+	m, err := readMeta(f, size)
+	return errors.Join(err, f.Close()) == nil && m.txid == s.txid
 }
 
 // settle writes the meta pages as they are and syncs them, so that the disk has
@@ -72,6 +84,7 @@ func (s *Store) openBolt(path string, flags int) error {
 // file, so bbolt's flock has to be given back by hand.
 func (s *Store) abandon(cause error) error {
 	s.stale = true
+	clear(s.recent) // it may have numbers that were given in vain
 	var p *panicked
 	if !errors.As(cause, &p) || s.file == nil {
 		return s.shut()

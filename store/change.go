@@ -15,12 +15,14 @@ import (
 type change struct {
 	*Store
 	head  head
+	txid  uint64
 	tasks map[task.ID]uint64
 	specs map[uint64]uint64
 	enc   encoder
 }
 
 func (c *change) apply(tx *bbolt.Tx, b Batch) error {
+	c.txid = uint64(tx.ID())
 	tx.Bucket([]byte(taskBucket)).FillPercent = 0.9 // new ones go to the end
 	tx.Bucket([]byte(specBucket)).FillPercent = 0.9
 	for _, t := range b.Tasks {

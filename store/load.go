@@ -58,7 +58,7 @@ func (s *Store) load() error {
 	if err := checkBolt(s.path); err != nil {
 		return err
 	}
-	in.head = r.head
+	in.head, in.txid = r.head, r.txid
 	s.index, s.stale = in, false
 	return nil
 }
@@ -99,7 +99,7 @@ func (s *Store) read(r *reader) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	r.most = uint64(size) / minElement
-	err = checkPages(f, size, r.record)
+	r.txid, err = checkPages(f, size, r.record)
 	if err == nil {
 		err = r.end()
 	}

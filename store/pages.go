@@ -27,21 +27,21 @@ const maxDepth = 24
 type visit func(bucket string, key, record []byte) error
 
 // checkPages checks the structure of a file and shows every record, bucket by
-// bucket in the order of the keys.
-func checkPages(file io.ReaderAt, size int64, f visit) error {
+// bucket in the order of the keys. It gives the last transaction.
+func checkPages(file io.ReaderAt, size int64, f visit) (txid uint64, err error) {
 	m, err := readMeta(file, size)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p := &pages{file: file, meta: m, seen: make([]uint64, m.pages/64+1)}
 	if err := errors.Join(p.use(0, 1), p.use(1, 1)); err != nil {
-		return err
+		return 0, err
 	}
 	root := &tree{pages: p, top: true, visit: f}
 	if err := root.page(m.root, 0, nil); err != nil {
-		return err
+		return 0, err
 	}
-	return p.freelist()
+	return m.txid, p.freelist()
 }
 
 // use marks pages, each of which may be marked once.
@@ -229,11 +229,11 @@ func (t *tree) order(key, low []byte, first bool) error {
 // bucket reads a bucket, which has a tree of its own or, if it is small, one
 // leaf within the value.
 func (t *tree) bucket(name string, value []byte, depth int) error {
-	if len(value) < 16 || native.Uint64(value[8:]) != 0 {
-		return fmt.Errorf("the bucket %q is none of ours", name)
-	}
 	if err := t.visit(name, nil, nil); err != nil {
 		return err
+	}
+	if len(value) < 16 || native.Uint64(value[8:]) != 0 {
+		return fmt.Errorf("the bucket %q is none of ours", name)
 	}
 	b := &tree{pages: t.pages, visit: t.visit, name: name, depth: t.depth + depth + 1}
 	if root := native.Uint64(value); root != 0 {

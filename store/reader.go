@@ -10,6 +10,7 @@ import (
 type reader struct {
 	texts *texts
 	most  uint64 // records that the file can have
+	txid  uint64 // of bbolt, the last
 	head  head   // as the file has it
 	found head   // counted
 	names int    // buckets so far
@@ -65,7 +66,7 @@ func (r *reader) record(bucket string, key, record []byte) error {
 // bucket checks that this is the one that comes now.
 func (r *reader) bucket(name string) error {
 	if r.names == len(buckets) || buckets[r.names] != name {
-		return fmt.Errorf("it has the bucket %q, which does not belong there", name)
+		return fmt.Errorf("bucket %d has a name that does not belong there", r.names+1)
 	}
 	r.names++
 	return nil

@@ -106,6 +106,7 @@ type Store struct {
 
 // index is what a Store knows of its file without reading it.
 type index struct {
+	txid     uint64 // bbolt's, of the transaction that the rest is of; 0: not known
 	head     head
 	run      Run
 	unwanted map[string]string

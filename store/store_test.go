@@ -196,6 +196,29 @@ func TestTooLarge(t *testing.T) {
 	mustClose(t, s)
 }
 
+// TestNumbersGivenInVain: a write that failed has numbered its specs, and the
+// next one numbers them otherwise.
+func TestNumbersGivenInVain(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	one, two := &task.Spec{ID: "one", Command: "1"}, &task.Spec{ID: "two", Command: "2"}
+	first, second := Task{Task: &task.Task{ID: "one", Spec: one}}, Task{Task: &task.Task{ID: "two", Spec: two}}
+	large := Task{Task: &task.Task{ID: "large", Spec: one, End: &task.End{Message: strings.Repeat("x", maxPayload)}}}
+	if err := s.Write(Batch{Tasks: []Task{first, second, large}}); err == nil {
+		t.Fatal("a record that is too large was written")
+	}
+	m := newModel()
+	for _, task := range []Task{second, first} {
+		b := Batch{Tasks: []Task{task}}
+		mustWrite(t, s, b)
+		m.write(b)
+	}
+	if what := m.differs(s); what != "" {
+		t.Error(what)
+	}
+	mustClose(t, s)
+}
+
 // TestForged changes records with bbolt itself, so that all pages are right.
 func TestForged(t *testing.T) {
 	record := func(bucket, key string, payload ...byte) []byte { return seal(bucket, []byte(key), 1, payload) }

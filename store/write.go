@@ -58,7 +58,7 @@ func (s *Store) transaction(b Batch) error {
 	if err := guard(func() error { return s.db.Update(func(tx *bbolt.Tx) error { return c.apply(tx, b) }) }); err != nil {
 		return errors.Join(err, s.abandon(err))
 	}
-	s.head = c.head
+	s.head, s.txid, s.stale = c.head, c.txid, false
 	if b.Run != nil {
 		s.run = *b.Run
 	}
