@@ -29,9 +29,11 @@ type queueConfig struct {
 	infraRetries         int
 	fresh                bool
 	joblog, progress     string
+	identity             identityFlags
 	cluster              clusterFlags
 	log                  logFlags
-	embedded             bool // --master local
+	embedded             bool             // --master local
+	masters              mesosapi.Masters // what --master says otherwise
 }
 
 type clusterFlags struct {
@@ -47,12 +49,14 @@ func queueFlags() *queueConfig { return &queueConfig{} }
 func (q *queueConfig) register(f *pflag.FlagSet, once bool) {
 	d := scheduler.DefaultConfig()
 	f.SortFlags = false
-	f.StringVar(&q.master, "master", defaultMaster(), "where Mesos is: host, host:port, http://host:port,\nlocal, or local[N] for N agents on this machine;\nbefore the default come $MESOS_MASTER_IP and $MESOS_MASTER")
+	f.StringVar(&q.master, "master", defaultMaster(), "where Mesos is: host, host:port, http:// or https:// and\nthese, several with commas, zk://[user:password@]h1,h2/path,\nlocal, or local[N] for N agents on this machine;\nbefore the default come $MESOS_MASTER_IP and $MESOS_MASTER")
+	f.Lookup("master").DefValue = "local" // the environment's may hold a password, and help shows it
 	f.StringVar(&q.tasks, "tasks", "tasks.yaml", "the tasks file")
 	f.StringVar(&q.state, "state", ".cmdq", "directory for what cmdq keeps: the journal of the run, and\nthe sandboxes of --master local")
 	f.StringVar(&q.name, "name", d.Name, "name of the framework in the Mesos page")
 	f.StringVar(&q.user, "user", currentUser(), "user the commands run as, unless a task says otherwise")
 	f.StringVar(&q.role, "role", d.Role, "role whose resources are used")
+	q.identity.register(f)
 	f.Float64Var(&q.refuse, "refuse-seconds", d.RefuseFor.Seconds(), "for how long an offer that nothing fits stays away")
 	f.DurationVar(&q.revive, "revive-interval", d.ReviveInterval, "at most one REVIVE in this time")
 	f.DurationVar(&q.unreachable, "unreachable-timeout", d.UnreachableTimeout, "until a launch that may still run is given up")
@@ -132,15 +136,16 @@ func (q *queueConfig) check(f *pflag.FlagSet) error {
 func (q *queueConfig) checkMaster(f *pflag.FlagSet) error {
 	m := localMaster.FindStringSubmatch(q.master)
 	if m == nil {
-		for _, name := range []string{"agents", "resources", "allocation-interval"} {
-			if f.Changed(name) {
-				return usage("--%s is for --master local only, and --master is %q", name, q.master)
-			}
-		}
-		if _, err := mesosapi.ParseMaster(q.master); err != nil {
+		var err error
+		if q.masters, err = mesosapi.ParseMasters(q.master); err != nil {
 			return usage("--master: %w", err)
 		}
-		return nil
+		for _, name := range []string{"agents", "resources", "allocation-interval"} {
+			if f.Changed(name) {
+				return usage("--%s is for --master local only, and --master is %s", name, q.masters)
+			}
+		}
+		return q.identity.check(f, q.masters, false)
 	}
 	q.embedded = true
 	if m[1] != "" {
@@ -152,6 +157,9 @@ func (q *queueConfig) checkMaster(f *pflag.FlagSet) error {
 			return usage("--master %s and --agents %d contradict each other", q.master, q.cluster.agents)
 		}
 		q.cluster.agents = n
+	}
+	if err := q.identity.check(f, q.masters, true); err != nil {
+		return err
 	}
 	return q.cluster.check()
 }

@@ -96,7 +96,7 @@ func (s *session) conclude(over scheduler.Over, status int) error {
 	case scheduler.NoMaster:
 		return &exit{exitCluster, errors.New(over.Message)}
 	case scheduler.Refused:
-		return &exit{exitCluster, fmt.Errorf("the master at %s refuses us: %s", s.cfg.master, over.Message)}
+		return &exit{exitCluster, fmt.Errorf("the master at %s refuses us: %s", s.master(), over.Message)}
 	case scheduler.Detached:
 		return &exit{status, errors.New(s.leftBehind())}
 	case scheduler.Interrupted:
@@ -178,10 +178,22 @@ func (s *session) done() error {
 	return nil
 }
 
+// page is where the Mesos page is: that of the leader, as far as it is known.
+func (s *session) page() string {
+	page := s.cfg.masters.Page()
+	if s.conn != nil {
+		page = s.conn.Page()
+	}
+	if page == "" {
+		return "the leader that " + s.cfg.masters.String() + " names"
+	}
+	return page
+}
+
 func (s *session) summary(took time.Duration) {
 	dir := ""
 	if s.cfg.embedded {
 		dir = s.workDir()
 	}
-	summary(os.Stdout, s.sched, dir, s.cfg.master, took)
+	summary(os.Stdout, s.sched, dir, s.page(), took)
 }

@@ -45,7 +45,7 @@ func (s *session) master() string {
 	if s.cfg.embedded {
 		return "local"
 	}
-	return s.cfg.master
+	return s.cfg.masters.String()
 }
 
 // absolute is the tasks file as it is kept with a run.

@@ -111,6 +111,9 @@ func (s *session) start(first scheduler.Load) error {
 	if s.conn, err = s.connect(s.master()); err != nil {
 		return err
 	}
+	if warning := s.cfg.identity.warning(s.cfg.masters); warning != "" {
+		s.log.Warn(warning)
+	}
 	s.sched = scheduler.New(s.schedulerConfig(), s.conn, s.conn.Incoming(), s.journal, logrus.NewEntry(s.log))
 	if s.resumed {
 		if err := s.restore(sent); err != nil {
@@ -138,9 +141,13 @@ func (s *session) restore(sent torn) error {
 // connect makes the connection to a master; nothing is sent yet.
 func (s *session) connect(master string) (*mesosapi.Conn, error) {
 	cfg := mesosapi.Config{Master: master, Log: s.log.WithField("part", "mesosapi")}
-	if master == "local" {
+	switch master {
+	case "local":
 		cfg.Master = s.cluster.Addr()
 		cfg.Authorize = func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+s.secret) }
+	case s.master(): // with its password for ZooKeeper; the master of an earlier run hears none of our secrets
+		cfg.Master = s.cfg.master
+		s.cfg.identity.apply(&cfg)
 	}
 	conn, err := mesosapi.New(cfg)
 	if err != nil {
@@ -173,7 +180,8 @@ func (s *session) workDir() string { return filepath.Join(s.cfg.state, "local") 
 func (s *session) schedulerConfig() scheduler.Config {
 	c := scheduler.DefaultConfig()
 	c.FrameworkID, c.NewID = s.journal.run.Framework.ID, uuid.NewString
-	c.Name, c.User, c.Role, c.Master = s.cfg.name, s.cfg.user, s.cfg.role, s.cfg.master
+	c.Name, c.User, c.Role, c.Master = s.cfg.name, s.cfg.user, s.cfg.role, s.master()
+	c.Principal = s.cfg.identity.principal
 	c.RefuseFor = time.Duration(s.cfg.refuse * float64(time.Second))
 	c.ReviveInterval, c.UnreachableTimeout = s.cfg.revive, s.cfg.unreachable
 	c.FailoverTimeout, c.Own = s.cfg.failover, s.cfg.embedded

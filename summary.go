@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"cmdq/local"
-	"cmdq/mesosapi"
 	"cmdq/scheduler"
 	"cmdq/task"
 )
@@ -18,7 +17,7 @@ const summaryRows = 20
 
 // summary is what cmdq run prints at its end: how many tasks ended how, those
 // that did not finish, and where the sandboxes are.
-func summary(w io.Writer, s *scheduler.Scheduler, workDir, master string, took time.Duration) {
+func summary(w io.Writer, s *scheduler.Scheduler, workDir, page string, took time.Duration) {
 	snap := s.Snapshot()
 	fmt.Fprintf(w, "%s: %d finished, %d failed, %d killed", count(snap.Tasks, "task"),
 		snap.States[task.Finished], snap.States[task.Failed], snap.States[task.Killed])
@@ -36,18 +35,10 @@ func summary(w io.Writer, s *scheduler.Scheduler, workDir, master string, took t
 	}
 	listFailures(w, bad)
 	if workDir == "" {
-		fmt.Fprintf(w, "sandboxes: on the agents, through the Mesos page at %s\n", page(master))
+		fmt.Fprintf(w, "sandboxes: on the agents, through the Mesos page at %s\n", page)
 		return
 	}
 	listSandboxes(w, all, workDir)
-}
-
-// page is the address of a master's page.
-func page(master string) string {
-	if hostport, err := mesosapi.ParseMaster(master); err == nil {
-		return "http://" + hostport + "/"
-	}
-	return master
 }
 
 func bySeq(tasks []*task.Task) {

@@ -199,12 +199,6 @@ func (m Masters) Loopback() bool {
 	return len(m.hosts) > 0 && m.path == ""
 }
 
-// ParseMaster gives the canonical form of a master's address.
-func ParseMaster(s string) (string, error) {
-	m, err := ParseMasters(s)
-	return m.String(), err
-}
-
 // parseHostPort reads host or host:port and gives host:port.
 func parseHostPort(s, defaultPort string) (string, error) {
 	bare := s
