@@ -47,8 +47,9 @@ func (s *Store) Write(b Batch) error {
 // disk has is not what the kernel shows: after a failed fsync it holds pages to
 // be clean that never reached the disk. To go on with such a state would let the
 // next transaction overwrite what the disk's state still needs. So after any
-// error we read the file again and write and sync the meta pages again before
-// anything else is changed (prepare).
+// error we open the file anew, read all of it if its last transaction is not the
+// one we know, and write and sync the meta pages once more before anything else
+// is changed (prepare).
 func (s *Store) transaction(b Batch) error {
 	if err := s.prepare(); err != nil {
 		return err
