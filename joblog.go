@@ -62,8 +62,9 @@ func openedJoblog(f *os.File) (*joblog, error) {
 }
 
 // continueJoblog goes on with the file of a run that goes on: a torn last line
-// is cut, and the ends that the journal knows and the file lacks are appended.
-func continueJoblog(path string, tasks iter.Seq[*task.Task]) (*joblog, error) {
+// is cut, and the ends that the journal knows and the file lacks are appended;
+// lines are of ends that tasks do not show any more.
+func continueJoblog(path string, lines []string, tasks iter.Seq[*task.Task]) (*joblog, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("joblog: %w", err)
@@ -74,6 +75,11 @@ func continueJoblog(path string, tasks iter.Seq[*task.Task]) (*joblog, error) {
 	}
 	written, err := j.read()
 	if err == nil {
+		for _, line := range lines {
+			if e, ok := endIn([]byte(line)); ok && !written[e] {
+				j.pending = append(j.pending, line...)
+			}
+		}
 		err = j.append(missing(tasks, written))
 	}
 	if err != nil {
@@ -86,6 +92,12 @@ func continueJoblog(path string, tasks iter.Seq[*task.Task]) (*joblog, error) {
 type end struct {
 	id           task.ID
 	state, ended string
+}
+
+func endIn(line []byte) (end, bool) {
+	var l jobLine
+	err := json.Unmarshal(line, &l)
+	return end{l.ID, l.State, l.Ended}, err == nil
 }
 
 // read finds the ends in the file, and where its last whole line ends. Lines
@@ -105,9 +117,8 @@ func (j *joblog) read() (map[end]bool, error) {
 			return nil, fmt.Errorf("joblog: %w", err)
 		}
 		j.size += int64(len(line))
-		var l jobLine
-		if json.Unmarshal(line, &l) == nil {
-			written[end{l.ID, l.State, l.Ended}] = true
+		if e, ok := endIn(line); ok {
+			written[e] = true
 		}
 	}
 }

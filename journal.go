@@ -7,6 +7,7 @@ import (
 
 	"cmdq/scheduler"
 	"cmdq/store"
+	"cmdq/task"
 )
 
 // journal is what the scheduler records into: the store on disk and, after it,
@@ -43,6 +44,11 @@ func (j *journal) Append(records []scheduler.Record) error {
 func (j *journal) batch(records []scheduler.Record) store.Batch {
 	var b store.Batch
 	run, changed := j.run, false
+	run.Lines = nil
+	if j.joblog != nil {
+		run.Lines = hiddenEnds(records)
+		changed = len(run.Lines) > 0
+	}
 	for _, r := range records {
 		switch {
 		case r.Task != nil:
@@ -57,6 +63,35 @@ func (j *journal) batch(records []scheduler.Record) store.Batch {
 		b.Run = &run
 	}
 	return b
+}
+
+// hiddenEnds are the lines of the joblog for tasks that ended and were queued
+// again in one batch: their last state, which is what is stored, tells nothing
+// of that end. The lines are kept until the next change of the run, by when they
+// were written.
+func hiddenEnds(records []scheduler.Record) []string {
+	var lines []string
+	var later map[task.ID]*task.Task // what the task is at the end of the batch
+	for _, r := range slices.Backward(records) {
+		if r.Task == nil {
+			continue
+		}
+		if r.Kind == scheduler.Queued {
+			if later == nil {
+				later = map[task.ID]*task.Task{}
+			}
+			if later[r.Task.ID] == nil {
+				later[r.Task.ID] = r.Task
+			}
+		}
+		if now := later[r.Task.ID]; r.Kind == scheduler.Ended && now != nil && now != r.Task {
+			if line, err := lineOf(r.Task).encode(); err == nil {
+				lines = append(lines, string(line))
+			}
+		}
+	}
+	slices.Reverse(lines)
+	return lines
 }
 
 // advance is the run after a record that is about it.

@@ -118,7 +118,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usage("unknown command %q; did you mean %q?", args[0], near[0])
 	}
-	return usage("unknown command %q; there are run, local, validate and version (see cmdq --help)", args[0])
+	return usage("unknown command %q; there are run, local, validate, store and version (see cmdq --help)", args[0])
 }
 
 func runCommand() *cobra.Command {

@@ -217,7 +217,7 @@ func (s *session) openJoblog() error {
 	}
 	var err error
 	if s.resumed || s.journal.run.Stage == store.Ended {
-		s.journal.joblog, err = continueJoblog(s.cfg.joblog, s.sched.Tasks())
+		s.journal.joblog, err = continueJoblog(s.cfg.joblog, s.journal.run.Lines, s.sched.Tasks())
 	} else {
 		s.journal.joblog, err = createJoblog(s.cfg.joblog)
 	}

@@ -79,7 +79,7 @@ func runLine(r store.Run, begun bool, c store.Counts, unwanted map[string]string
 	if !begun {
 		return o
 	}
-	run := object{"stage": [...]string{"unfinished", "ended", "done"}[r.Stage], "once": r.Once}
+	run := object{"stage": [...]string{"unfinished", "ended", "done"}[r.Stage]}
 	run.add("began", r.Began)
 	run.add("master", r.Master)
 	run.add("file", r.File)

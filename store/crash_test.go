@@ -33,7 +33,7 @@ func TestCrash(t *testing.T) {
 		before = after
 	}
 	mustClose(t, s)
-	if len(m.order) < writes/3 {
+	if len(m.order) < writes/4 {
 		t.Errorf("only %d tasks", len(m.order))
 	}
 }

@@ -289,8 +289,6 @@ func decodeRun(payload []byte) (Run, error) {
 			r.Master = d.text()
 		case 3:
 			r.File = d.text()
-		case 4:
-			r.Once = d.flag()
 		case 5:
 			r.Stage = Stage(d.small(uint64(Done)))
 		case 6:
@@ -301,11 +299,26 @@ func decodeRun(payload []byte) (Run, error) {
 			r.Framework.Seen = d.time()
 		case 9:
 			r.Owed = append(r.Owed, decodeOwed(d))
+		case 10:
+			r.Lines = append(r.Lines, decodeLine(d))
 		default:
 			d.unknown()
 		}
 	}
 	return r, d.err
+}
+
+func decodeLine(d *decoder) string {
+	line, m := "", d.message()
+	for m.next() {
+		if m.number == 1 {
+			line = m.text()
+		} else {
+			m.unknown()
+		}
+	}
+	d.inner(m)
+	return line
 }
 
 func decodeOwed(d *decoder) Owed {

@@ -132,7 +132,6 @@ func encodeRun(e *encoder, r *Run) {
 	e.time(1, r.Began)
 	e.text(2, r.Master)
 	e.text(3, r.File)
-	e.flag(4, r.Once)
 	e.uint(5, uint64(r.Stage))
 	e.text(6, r.Framework.ID)
 	e.flag(7, r.Framework.Subscribed)
@@ -143,5 +142,8 @@ func encodeRun(e *encoder, r *Run) {
 			e.text(2, o.Master)
 			e.time(3, o.Since)
 		})
+	}
+	for _, line := range r.Lines {
+		e.message(10, func() { e.text(1, line) })
 	}
 }

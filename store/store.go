@@ -52,10 +52,13 @@ type Owed struct {
 type Run struct {
 	Began        time.Time
 	Master, File string
-	Once         bool
 	Stage        Stage
 	Framework    Framework
 	Owed         []Owed
+
+	// Lines are of the joblog: those for ends that their tasks do not show any
+	// more, since they were queued again at once. They may be missing in the file.
+	Lines []string
 }
 
 // Task is a task with when its backoff ends, which is zero for one that does
