@@ -29,7 +29,7 @@ type agent struct {
 // meet finds the agent of an offer, or gets to know it.
 func (s *state) meet(o *mesos.Offer) *agent {
 	a := s.agent(o.AgentID.Value)
-	a.host, a.lost = o.Hostname, false
+	a.host, a.lost = clean(o.Hostname), false
 	if a.doubted {
 		a.doubted = false
 		s.askAboutAgent(a)

@@ -76,6 +76,7 @@ const (
 	storeMax          = 15 * time.Second
 	killAgain         = 5 * time.Second
 	maxAccept         = 4 << 20 // bytes of launches in one ACCEPT
+	maxWireID         = 255     // bytes of an id that Mesos gives
 )
 
 // backoff is first, doubled with every failure after the first, at most max,

@@ -14,6 +14,10 @@ func (s *state) onOffers(offers []mesos.Offer) {
 	s.offered, s.link.offered, s.revive.flying = s.now, true, false
 	var refused, refusedLong []mesos.OfferID
 	for _, group := range byAgent(offers) {
+		if len(group[0].AgentID.Value) > maxWireID {
+			refusedLong = append(refusedLong, offerIDs(group)...)
+			continue
+		}
 		a := s.meet(&group[0])
 		p := s.pool(group)
 		a.saw(p.free)

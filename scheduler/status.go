@@ -17,6 +17,9 @@ func (s *state) onUpdate(st *mesos.TaskStatus) {
 	if len(st.UUID) > 0 && st.AgentID != nil {
 		defer s.call(calls.Acknowledge(st.AgentID.Value, st.TaskID.Value, st.UUID).With(calls.Framework(s.framework.ID)))
 	}
+	if len(st.TaskID.Value) > maxWireID || len(st.GetAgentID().GetValue()) > maxWireID {
+		return // of nobody that Mesos knows: ids have 255 bytes (Mesos: src/common/validation.cpp)
+	}
 	u := digest(st, s.now)
 	delete(s.reconcile.waiting, st.TaskID.Value)
 	if u.terminal() {

@@ -55,6 +55,9 @@ func TestErrors(t *testing.T) {
 		{"tag", head + "- {id: a, command: !foo x}", `f:3: task "a": command: found the tag "!foo", allowed is a shell command`},
 		{"merge of text", head + "- {id: a, command: x, <<: y}", `f:3: task "a": <<: found "y", allowed is a map or a list of maps`},
 
+		{"too long", head + "- {id: a, argv: [" + strings.Repeat("x", 3<<20) + ", y], env: {A: " + strings.Repeat("x", 3<<20) + "}}",
+			`f:3: task "a": found 6291458 bytes of text in all, allowed are at most 6291456: no command can be started with more`},
+
 		// id
 		{"no id", head + "- command: x\n", `f:3: found no id, and every task needs one`},
 		{"bad id", head + "- {id: a b, command: x}", `f:3: task "a b": id: found "a b", allowed are ` + allowedID},

@@ -126,6 +126,9 @@ func (r *reader) complete(s *Spec, n *yaml.Node, e *[numFields]*yaml.Node) {
 	if !missing && s.Resources.CPUs == 0 && s.Resources.Mem == 0 {
 		r.fail(n, "found no need of cpus and of mem, and a task must need some cpus or mem")
 	}
+	if size := s.size(); size > maxSpec {
+		r.fail(n, "found %d bytes of text in all, allowed are at most %d: no command can be started with more", size, maxSpec)
+	}
 }
 
 // set reads the value of field f into s. After an error, which is noted, the

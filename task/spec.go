@@ -55,6 +55,28 @@ func (s *Spec) Equal(o *Spec) bool {
 		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels) && s.Count == o.Count
 }
 
+// maxSpec bounds the texts of a spec, in bytes. Linux starts nothing whose
+// arguments and environment are together above 6 MB (execve(2)), and the journal
+// keeps a spec in one record.
+const maxSpec = 6 << 20
+
+// size is how many bytes of text the spec holds.
+func (s *Spec) size() int {
+	n := len(s.Command) + len(s.Name) + len(s.User)
+	for _, a := range s.Argv {
+		n += len(a)
+	}
+	for _, m := range []map[string]string{s.Env, s.Labels} {
+		for k, v := range m {
+			n += len(k) + len(v)
+		}
+	}
+	for _, u := range s.URIs {
+		n += len(u.Value) + len(u.OutputFile)
+	}
+	return n
+}
+
 // Describe is the command as a person would type it, for listings.
 func (s *Spec) Describe() string {
 	if s.Command != "" {
