@@ -179,9 +179,9 @@ func TestDiskFull(t *testing.T) {
 	writeTasks(t, dir, tasksYAML(waiting(dir, "long", "cpus: 1, retries: 0"), "{id: next, command: 'echo next >>"+dir+"/starts', cpus: 1}"))
 	p := startIn(t, dir, "run", "--master", x.addr, "--progress", "none")
 	p.says("msg=running", 1)
-	// The acknowledgement of RUNNING leaves before the line is logged, and
-	// arrives here on its own way.
-	x.waitFor(sched.Call_ACKNOWLEDGE, 1)
+	// The acknowledgements of STARTING and RUNNING leave before that is logged,
+	// and arrive here on their own way.
+	x.waitFor(sched.Call_ACKNOWLEDGE, 2)
 	accepts, acks := x.count(sched.Call_ACCEPT), x.count(sched.Call_ACKNOWLEDGE)
 
 	var was unix.Rlimit
