@@ -15,6 +15,7 @@ import (
 // simSeen is what the rules note of a launch.
 type simSeen struct {
 	base, retries int
+	up            bool // its RUNNING was acknowledged
 	counted       bool // its FINISHED was acknowledged, and the journal had its task finished
 	lost          bool // it ended, and not by itself: the same command may start again
 	interrupted   bool // we asked for its end, only to go away
@@ -84,7 +85,11 @@ func (m *sim) onAcknowledge(ack *sched.Call_Acknowledge) error {
 	if a := t.Attempt(l.number); a != nil && !contains(a.Updates, ack.UUID) {
 		return errBroken("an update of %s acknowledged before it was stored", l.id)
 	}
-	if len(l.queue) == 0 || string(l.queue[0].UUID) != string(ack.UUID) || !l.dead || len(l.queue) > 1 {
+	if len(l.queue) == 0 || string(l.queue[0].UUID) != string(ack.UUID) {
+		return nil
+	}
+	l.seen.up = l.seen.up || l.queue[0].GetState() == mesos.TASK_RUNNING
+	if !l.dead || len(l.queue) > 1 {
 		return nil
 	}
 	if t.State.Active() && t.Current().Number == l.number {
@@ -186,6 +191,32 @@ func difference(a, b *task.Task) string {
 	return ""
 }
 
+// onCalm is asked when nothing goes wrong and nothing is under way: the master
+// knows what we want.
+func (m *sim) onCalm() error {
+	if m.s.link.phase != up || len(m.c.events)+len(m.answers) > 0 || m.s.leaving != nil {
+		return nil
+	}
+	if waiting := m.s.queue.Ready(); m.c.suppressed != (waiting == 0) {
+		return errBroken("%d tasks wait, and the master was told SUPPRESS: %v", waiting, m.c.suppressed)
+	}
+	unkilled := func(launch string) bool {
+		l := m.c.launches[launch]
+		return l != nil && l.held && l.framework == m.c.framework && l.agent.reachable() && l.ran && !l.dead && !l.dying
+	}
+	for launch := range m.s.unwanted {
+		if unkilled(launch) {
+			return errBroken("%s is unwanted, and nobody kills it", launch)
+		}
+	}
+	for t := range m.s.queue.Active() {
+		if launch := task.LaunchID(t.ID, t.Current().Number); t.Stop == task.Cancelled && unkilled(launch) {
+			return errBroken("%s was cancelled, and nobody kills it", launch)
+		}
+	}
+	return nil
+}
+
 // judge looks at how every task ended.
 func (m *sim) judge() error {
 	for i := range m.read {
@@ -202,7 +233,7 @@ func (m *sim) judge() error {
 }
 
 func (m *sim) judgeTask(t *task.Task) error {
-	var finished, failed, erred, counted int
+	var finished, failed, erred, counted, up int
 	orphan := false
 	for _, l := range m.c.order {
 		if l.task != t.ID || l.number <= t.Base {
@@ -211,6 +242,9 @@ func (m *sim) judgeTask(t *task.Task) error {
 		orphan = orphan || l.orphan
 		if l.seen.counted {
 			counted++
+		}
+		if l.seen.up {
+			up++
 		}
 		switch l.outcome {
 		case mesos.TASK_FINISHED:
@@ -224,6 +258,8 @@ func (m *sim) judgeTask(t *task.Task) error {
 	switch {
 	case !t.State.Terminal():
 		return errBroken("it is %s", t.State)
+	case t.Attempts < up:
+		return errBroken("%d attempts, and %d launches were up", t.Attempts, up)
 	case t.Charged > failed:
 		return errBroken("charged %d times, failed %d times", t.Charged, failed)
 	case counted > 0 && t.State != task.Finished:

@@ -178,6 +178,9 @@ func (m *sim) settle() error {
 	}
 	m.offer()
 	err := m.work(1000)
+	if err == nil && m.s != nil {
+		err = m.onCalm()
+	}
 	if err == nil && !m.cfg.Once && m.s != nil && m.s.queue.Len() == m.s.ended() {
 		m.done = true // nothing is left to do, and it waits for the file to change
 	}
