@@ -15,8 +15,8 @@ test: ## all tests that need nothing but Go
 race: ## the same under the race detector (needs a C compiler)
 	go test -race ./...
 
-crash: ## kill cmdq 1,000 times, in the middle of 20 runs of 2,000 tasks
-	go test -run '^TestCrash$$' -v -timeout 1h . -crash.seeds 20 -crash.tasks 2000 -crash.kills 50
+crash: ## kill cmdq 2,000 times, in the middle of 40 runs of 2,000 tasks
+	go test -run '^TestCrash' -v -timeout 1h . -crash.seeds 20 -crash.tasks 2000 -crash.kills 50
 
 check: ## gofmt, vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not gofmt'ed"; exit 1; }

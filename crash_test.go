@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,57 +30,89 @@ var (
 // life, and starts it again. On a cluster that lives on, every task ends
 // finished and is told of once. No command with retries: 0 is ever started
 // twice, and none at all is forgotten.
-func TestCrash(t *testing.T) {
+func TestCrash(t *testing.T) { eachSeed(t, crash) }
+
+// TestCrashEmbedded is the same with --master local, where every kill also ends
+// the commands that run, so that they run again, those with retries: 0 too.
+func TestCrashEmbedded(t *testing.T) { eachSeed(t, crashEmbedded) }
+
+func eachSeed(t *testing.T, crash func(t *testing.T, seed uint64, tasks, kills int)) {
+	if *crashSeeds == 1 {
+		t.Parallel() // more of them have the machine for themselves
+	}
 	first := *crashSeed
 	if first == 0 {
 		first = rand.Uint64N(1 << 32)
 	}
 	for seed := first; seed < first+uint64(*crashSeeds); seed++ {
 		t.Run("seed "+strconv.FormatUint(seed, 10), func(t *testing.T) {
-			if *crashSeeds == 1 {
-				t.Parallel()
-			}
+			t.Logf("again with: go test -run '%s$' . -crash.seed %d -crash.tasks %d -crash.kills %d",
+				strings.Split(t.Name(), "/")[0], seed, *crashTasks, *crashKills)
 			crash(t, seed, *crashTasks, *crashKills)
 		})
 	}
 }
 
 func crash(t *testing.T, seed uint64, tasks, kills int) {
-	t.Logf("again with: go test -run TestCrash . -crash.seed %d -crash.tasks %d -crash.kills %d", seed, tasks, kills)
-	began := time.Now()
-	m := startMesos(t, "--resources", "cpus:4;mem:4000;disk:10000", "--allocation-interval", "20ms")
-	run := &crashedRun{t: t, dir: t.TempDir(), mesos: m, tasks: tasks}
-	run.ledger = filepath.Join(run.dir, "ledger")
-	rng := rand.New(rand.NewPCG(seed, 0))
-	run.write(rng)
-	killed, over := 0, false
-	for _, k := range planKills(rng, tasks, kills) {
-		hit, out := run.until(k)
-		if hit {
-			killed++
-		}
-		if over = run.over(); over {
-			run.last = out
-			break
-		}
-		if !hit {
-			t.Fatalf("cmdq ended before its run was over:\n%s", out)
+	m := startMesos(t, append([]string{"--allocation-interval", "20ms"}, crashResources...)...)
+	c := &crashedRun{t: t, tasks: tasks, args: []string{"--master", m.addr}}
+	c.play(seed, kills)
+	for id, n := range c.starts {
+		if strings.HasPrefix(string(id), "once-") && n > 1 {
+			t.Errorf("%s ran %d times, with retries: 0", id, n)
 		}
 	}
-	if !over {
-		run.last = run.start().ends(exitFinished, 5*time.Minute)
+	live, past := m.frameworks()
+	if len(live) != 0 || len(past) != 1 {
+		t.Errorf("frameworks at the end: %v, torn down: %v; want one, torn down", live, past)
 	}
-	run.check(killed, began)
 }
+
+func crashEmbedded(t *testing.T, seed uint64, tasks, kills int) {
+	// A kill may hit a task each time, and ten times is the most that one survives.
+	c := &crashedRun{t: t, tasks: tasks, args: append([]string{"--infra-retries", strconv.Itoa(kills)}, crashResources...)}
+	c.play(seed, kills)
+}
+
+var crashResources = []string{"--resources", "cpus:4;mem:4000;disk:10000"}
 
 // crashedRun is one run of cmdq and the many starts that it takes.
 type crashedRun struct {
 	t      *testing.T
 	dir    string
 	ledger string // gets a line from every command that starts: task and attempt
-	mesos  *mesos
 	tasks  int
-	last   string // what the last start said
+	args   []string // of cmdq
+	last   string   // what the last start said
+	starts map[task.ID]int
+}
+
+// play starts and kills cmdq until the run is over, and checks what came of it.
+func (c *crashedRun) play(seed uint64, kills int) {
+	began := time.Now()
+	c.dir = c.t.TempDir()
+	c.ledger = filepath.Join(c.dir, "ledger")
+	rng := rand.New(rand.NewPCG(seed, 0))
+	c.write(rng)
+	killed, over := 0, false
+	for _, k := range planKills(rng, c.tasks, kills) {
+		hit, out := c.until(k)
+		if hit {
+			killed++
+		}
+		if over = c.over(); over {
+			c.last = out
+			break
+		}
+		if !hit {
+			c.t.Fatalf("cmdq ended before its run was over:\n%s", out)
+		}
+	}
+	if !over {
+		c.last = c.start().ends(exitFinished, 5*time.Minute)
+	}
+	c.check()
+	c.t.Logf("%d kills, %d tasks, %d starts of commands, in %.1f s", killed, c.tasks, len(c.lines()), time.Since(began).Seconds())
 }
 
 // write writes the tasks: every other one is not to be tried again. Of the
@@ -134,7 +165,7 @@ func planKills(rng *rand.Rand, tasks, kills int) []kill {
 }
 
 func (c *crashedRun) start() *program {
-	return startIn(c.t, c.dir, "run", "--master", c.mesos.addr, "--joblog", "joblog", "--progress", "none", "--log-level", "warn")
+	return startIn(c.t, c.dir, append([]string{"run", "--joblog", "joblog", "--progress", "none", "--log-level", "warn"}, c.args...)...)
 }
 
 // until starts cmdq and kills it when its time has come. It tells whether the
@@ -192,55 +223,35 @@ func (c *crashedRun) over() bool {
 }
 
 // check adds up what happened.
-func (c *crashedRun) check(killed int, began time.Time) {
-	starts := map[task.ID]int{}
+func (c *crashedRun) check() {
+	c.starts = map[task.ID]int{}
+	attempts := map[string]bool{}
 	for _, line := range c.lines() {
 		id, _, _ := strings.Cut(line, " ")
-		starts[task.ID(id)]++
+		c.starts[task.ID(id)]++
+		if attempts[line] {
+			c.t.Errorf("one attempt ran twice: %s", line)
+		}
+		attempts[line] = true
 	}
-	twice, missing, attempts := 0, 0, 0
-	seen := map[task.ID]bool{}
+	told := map[task.ID]bool{}
 	for _, l := range readJoblog(c.t, filepath.Join(c.dir, "joblog")) {
-		once := strings.HasPrefix(string(l.ID), "once-")
-		attempts += l.Attempts
 		switch {
-		case seen[l.ID]:
+		case told[l.ID]:
 			c.t.Errorf("%s has two lines in the joblog", l.ID)
 		case l.State != "finished":
 			c.t.Errorf("%s is %s after %d attempts: %s", l.ID, l.State, l.Attempts, l.Message)
-		case starts[l.ID] == 0:
-			missing++
+		case c.starts[l.ID] == 0:
 			c.t.Errorf("%s never ran", l.ID)
-		case once && starts[l.ID] > 1:
-			twice++
-			c.t.Errorf("%s ran %d times, with retries: 0", l.ID, starts[l.ID])
-		case starts[l.ID] > l.Attempts:
-			c.t.Errorf("%s ran %d times and tells of %d", l.ID, starts[l.ID], l.Attempts)
+		case c.starts[l.ID] > l.Attempts:
+			c.t.Errorf("%s ran %d times and tells of %d", l.ID, c.starts[l.ID], l.Attempts)
 		}
-		seen[l.ID] = true
+		told[l.ID] = true
 	}
-	if len(seen) != c.tasks || len(starts) != c.tasks {
-		c.t.Errorf("%d tasks in the joblog, %d have run, want %d", len(seen), len(starts), c.tasks)
+	if len(told) != c.tasks || len(c.starts) != c.tasks {
+		c.t.Errorf("%d tasks in the joblog, %d have run, want %d", len(told), len(c.starts), c.tasks)
 	}
 	if want := fmt.Sprintf("%d tasks: %d finished, 0 failed, 0 killed", c.tasks, c.tasks); !strings.Contains(c.last, want) {
 		c.t.Errorf("the last start did not say %q:\n%s", want, c.last)
-	}
-	live, past := c.mesos.frameworks()
-	if len(live) != 0 || len(past) != 1 {
-		c.t.Errorf("frameworks at the end: %v, torn down: %v; want one, torn down", live, past)
-	}
-	c.t.Logf("%d kills, %d tasks, %d starts of commands, %d attempts told, %d twice, %d missing, in %.1f s",
-		killed, c.tasks, len(c.lines()), attempts, twice, missing, time.Since(began).Seconds())
-	c.checkLedgerLines()
-}
-
-// checkLedgerLines: no attempt has the number of another one.
-func (c *crashedRun) checkLedgerLines() {
-	seen := map[string]bool{}
-	for in := bufio.NewScanner(strings.NewReader(strings.Join(c.lines(), "\n"))); in.Scan(); {
-		if seen[in.Text()] {
-			c.t.Errorf("one attempt ran twice: %s", in.Text())
-		}
-		seen[in.Text()] = true
 	}
 }

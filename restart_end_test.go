@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -165,44 +164,5 @@ func TestInterruptedWithoutMaster(t *testing.T) {
 	}
 	if live, past := m.frameworks(); len(live) != 0 || len(past) != 2 {
 		t.Errorf("frameworks %v, torn down %v; want two, torn down", live, past)
-	}
-}
-
-// TestDiskFull: while nothing can be stored, nothing is launched and nothing is
-// acknowledged; what runs goes on. When the disk takes something again, so does
-// cmdq.
-func TestDiskFull(t *testing.T) {
-	t.Parallel()
-	m := startMesos(t, "--allocation-interval", "50ms", "--resources", "cpus:1;mem:1000;disk:1000")
-	x := startTap(t, m)
-	dir := t.TempDir()
-	writeTasks(t, dir, tasksYAML(waiting(dir, "long", "cpus: 1, retries: 0"), "{id: next, command: 'echo next >>"+dir+"/starts', cpus: 1}"))
-	p := startIn(t, dir, "run", "--master", x.addr, "--progress", "none")
-	p.says("msg=running", 1)
-	// The acknowledgements of STARTING and RUNNING leave before that is logged,
-	// and arrive here on their own way.
-	x.waitFor(sched.Call_ACKNOWLEDGE, 2)
-	accepts, acks := x.count(sched.Call_ACCEPT), x.count(sched.Call_ACKNOWLEDGE)
-
-	var was unix.Rlimit
-	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, nil, &was); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1, Max: was.Max}, nil); err != nil {
-		t.Fatal(err)
-	}
-	touch(t, dir, "go")
-	p.says("nothing can be stored: ", 2)
-	p.says("nothing is launched or acknowledged until it can, what runs goes on", 2)
-	if a, b := x.count(sched.Call_ACCEPT), x.count(sched.Call_ACKNOWLEDGE); a != accepts || b != acks {
-		t.Errorf("%d ACCEPT and %d ACKNOWLEDGE while nothing could be stored", a-accepts, b-acks)
-	}
-	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &was, nil); err != nil {
-		t.Fatal(err)
-	}
-	p.says("stored; going on", 1)
-	wants(t, p.exits(exitFinished), "2 tasks: 2 finished")
-	if got := waitLines(t, filepath.Join(dir, "starts"), 2); len(got) != 2 || !strings.HasPrefix(got[0], "long ") || got[1] != "next" {
-		t.Errorf("commands ran: %q", got)
 	}
 }
