@@ -20,8 +20,8 @@ type reconcile struct {
 	wait    time.Duration
 }
 
-// startReconcile begins a round over all launches decided before this time;
-// zero: over all.
+// startReconcile begins a round over all launches decided before this time, zero:
+// over all, and over those that are to be killed.
 func (s *state) startReconcile(before time.Time) {
 	r := &s.reconcile
 	r.waiting, r.wait, r.round = map[string]string{}, reconcileAgain, s.now
@@ -30,6 +30,9 @@ func (s *state) startReconcile(before time.Time) {
 		if before.IsZero() || a.Launched.Before(before) {
 			r.waiting[task.LaunchID(t.ID, a.Number)] = a.Agent
 		}
+	}
+	for launch, agent := range s.unwanted {
+		r.waiting[launch] = agent // a master that had not heard of the agent dropped our KILL
 	}
 	s.askWaiting()
 }
@@ -53,6 +56,9 @@ func (s *state) tickReconcile() {
 // dropAnswered forgets launches that are over without an answer.
 func (s *state) dropAnswered() {
 	for launch := range s.reconcile.waiting {
+		if _, unwanted := s.unwanted[launch]; unwanted {
+			continue
+		}
 		id, n := task.ParseLaunchID(launch)
 		t := s.queue.Get(id)
 		if t == nil || !t.State.Active() || t.Current().Number != n {
