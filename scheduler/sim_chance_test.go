@@ -56,7 +56,7 @@ func (m *sim) ask() {
 		if !m.cfg.Once { // else the file is read at the next start
 			m.wishes = append(m.wishes, Load{slices.Clone(m.file)})
 		}
-	case n == 3 && m.rnd.IntN(2) == 0:
+	case n == 3:
 		m.wishes = append(m.wishes, Interrupt{})
 	case n == 4 && m.rnd.IntN(2) == 0:
 		m.wishes = append(m.wishes, Detach{})
@@ -91,7 +91,7 @@ func (m *sim) progress(l *simLaunch) {
 	case n < 9:
 		m.exit(l)
 		m.c.forward(l)
-	case len(l.sent) > 0 && l.framework == m.c.framework: // an old copy was still on its way
+	case len(l.sent) > 0 && l.held && l.agent.reachable() && l.framework == m.c.framework: // an old copy was still on its way
 		m.c.event(Updated{l.sent[m.rnd.IntN(len(l.sent))]})
 	default:
 		m.swap()

@@ -28,7 +28,7 @@ func (m *sim) commit() error {
 		m.journal.keep(eff.Records, m.s.queue)
 	}
 	m.journal.keep(eff.Records, m.s.queue)
-	if err := m.onRecord(); err != nil {
+	if err := m.onRecord(eff.Records); err != nil {
 		return err
 	}
 	for i, call := range eff.Calls {

@@ -204,7 +204,7 @@ func (p *player) carryOut(what string) error {
 	}
 	if len(eff.Records) > 0 {
 		p.journal.keep(eff.Records, p.s.queue)
-		if err := p.onRecord(); err != nil {
+		if err := p.onRecord(eff.Records); err != nil {
 			return err
 		}
 		if p.ended(recordWords(eff.Records) + " was stored") {

@@ -55,7 +55,7 @@ func (m *sim) besides(l, o *simLaunch, t *task.Task) error {
 	switch {
 	case o.seen.counted && o.seen.base == l.seen.base:
 		return errBroken("%s launched, and %s had finished", l.id, o.id)
-	case alive && o.orphan && !o.outOfReach && !o.seen.unwanted:
+	case alive && o.orphan && !o.outOfReach && !o.seen.unwanted && !m.replaced(l, o):
 		return errBroken("%s launched while %s is still being shut down", l.id, o.id)
 	case alive && !o.orphan && !unwanted:
 		return errBroken("%s launched while %s may run, which nobody kills", l.id, o.id)
@@ -65,6 +65,12 @@ func (m *sim) besides(l, o *simLaunch, t *task.Task) error {
 		return errBroken("%s launched after %s ran, in spite of retries: 0", l.id, o.id)
 	}
 	return nil
+}
+
+// replaced: the earlier launch was of a task that had ended without its end being
+// seen, and a change of the file made another one of it.
+func (m *sim) replaced(l, o *simLaunch) bool {
+	return o.seen.base != l.seen.base && (m.cancelled[l.task] || o.seen.retries == 0 && o.agent.troubled)
 }
 
 // onAcknowledge is asked before an update is acknowledged: what it says has to
@@ -117,7 +123,12 @@ func contains(ids [][16]byte, uuid []byte) bool {
 }
 
 // onRecord: what a restart would know is what is known now.
-func (m *sim) onRecord() error {
+func (m *sim) onRecord(records []Record) error {
+	for _, r := range records {
+		if r.Kind == Unwanted && m.c.launches[r.Launch.ID] != nil {
+			m.c.launches[r.Launch.ID].seen.unwanted = true
+		}
+	}
 	for t := range m.s.queue.All() {
 		wake, _ := m.s.queue.WakeAt(t.ID)
 		kept, known := m.journal.tasks[t.ID]
@@ -134,11 +145,6 @@ func (m *sim) onRecord() error {
 	f, k := m.s.framework, m.journal.framework
 	if f.ID != k.ID || f.Subscribed != k.Subscribed || f.Seen.Sub(k.Seen) > seenEvery {
 		return errBroken("framework %v, and %v in the journal", f, k)
-	}
-	for launch := range m.journal.unwanted {
-		if l := m.c.launches[launch]; l != nil {
-			l.seen.unwanted = true
-		}
 	}
 	if !maps.Equal(m.s.unwanted, m.journal.unwanted) {
 		return errBroken("unwanted %v, and %v in the journal", m.s.unwanted, m.journal.unwanted)
@@ -205,12 +211,12 @@ func (m *sim) onCalm() error {
 		return l != nil && l.held && l.framework == m.c.framework && l.agent.reachable() && l.ran && !l.dead && !l.dying
 	}
 	for launch := range m.s.unwanted {
-		if unkilled(launch) {
+		if unkilled(launch) && m.s.reconcile.waiting[launch] == "" {
 			return errBroken("%s is unwanted, and nobody kills it", launch)
 		}
 	}
 	for t := range m.s.queue.Active() {
-		if launch := task.LaunchID(t.ID, t.Current().Number); t.Stop == task.Cancelled && unkilled(launch) {
+		if launch := task.LaunchID(t.ID, t.Current().Number); t.Stop == task.Cancelled && unkilled(launch) && m.s.reconcile.waiting[launch] == "" {
 			return errBroken("%s was cancelled, and nobody kills it", launch)
 		}
 	}

@@ -72,7 +72,7 @@ type sim struct {
 
 // How long things go wrong, and how long the rest may take at most.
 const (
-	wildTurns = 250
+	wildTurns = 400
 	allTurns  = 2500
 )
 
