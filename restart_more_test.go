@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestFresh: --fresh drops an unfinished run. Its framework is torn down, and
@@ -202,5 +203,66 @@ func TestQueueGoesOn(t *testing.T) {
 				t.Errorf("commands ran: %q", got)
 			}
 		})
+	}
+}
+
+// TestFreshWithoutItsMaster: the master of the run that is dropped does not
+// answer. That holds nobody up for long, and is not forgotten.
+func TestFreshWithoutItsMaster(t *testing.T) {
+	t.Parallel()
+	m := startMesos(t, "--allocation-interval", "50ms")
+	x := startTap(t, m)
+	dir := t.TempDir()
+	writeTasks(t, dir, tasksYAML(waiting(dir, "long", "retries: 0")))
+	p := startIn(t, dir, "run", "--master", x.addr, "--progress", "none")
+	p.says("msg=running", 1)
+	id := p.framework()
+	p.signal(syscall.SIGTERM)
+	p.exits(exitSIGTERM)
+	x.cut(true)
+	touch(t, dir, "go")
+
+	other := startMesos(t, "--allocation-interval", "50ms")
+	p = startIn(t, dir, "run", "--master", other.addr, "--progress", "none", "--fresh")
+	wants(t, p.ends(exitFinished, time.Minute), "tear down framework "+id, "it ends by itself, at the latest", "1 task: 1 finished")
+	x.cut(false)
+	p = startIn(t, dir, "run", "--master", other.addr, "--progress", "none")
+	wants(t, p.exits(exitFinished), "tore down framework "+id, "1 task queued", "1 task: 1 finished")
+	if live, past := m.frameworks(); len(live) != 0 || len(past) != 1 || past[0] != id {
+		t.Errorf("frameworks %v, torn down %v; want %s torn down", live, past, id)
+	}
+}
+
+// TestSecondSignalGoesOn: whoever did not wait for the end of a stubborn command
+// does not lose it either. The next start ends it first, and then runs it again,
+// not at the cost of its retries.
+func TestSecondSignalGoesOn(t *testing.T) {
+	t.Parallel()
+	m := startMesos(t, "--allocation-interval", "50ms")
+	dir := t.TempDir()
+	writeTasks(t, dir, tasksYAML(`{id: long, command: 'trap "" TERM; echo "$CMDQ_TASK $$" >>`+dir+`/starts; until [ -e `+dir+
+		`/go ]; do sleep 0.02; done', env: {MARK: "`+dir+`"}, retries: 0, kill_grace: 1s}`))
+	args := []string{"run", "--master", m.addr, "--progress", "none", "--joblog", "joblog"}
+	p := startIn(t, dir, args...)
+	first := waitLines(t, filepath.Join(dir, "starts"), 1)[0]
+	p.says("msg=running", 1)
+	id := p.framework()
+	p.signal(os.Interrupt)
+	p.says("interrupted: killing 1 task", 1)
+	p.signal(os.Interrupt)
+	p.exits(exitSIGINT)
+
+	p = startIn(t, dir, args...)
+	waitLines(t, filepath.Join(dir, "starts"), 2)
+	if processOf(t, pidText(first), dir) {
+		t.Error("the first launch runs still, beside the second")
+	}
+	touch(t, dir, "go")
+	wants(t, p.exits(exitFinished), "going on with 1 task, of which 0 have ended and 1 were active", "1 task: 1 finished")
+	if now := p.framework(); now != id {
+		t.Errorf("framework %s, was %s, which nobody tore down", now, id)
+	}
+	if ends := readJoblog(t, filepath.Join(dir, "joblog")); len(ends) != 1 || ends[0].Attempts != 2 {
+		t.Errorf("joblog: %+v", ends)
 	}
 }

@@ -190,8 +190,9 @@ func TestTakenOver(t *testing.T) {
 				wants(t, out, "detached with 1 task to go; what runs goes on, and the next start takes it over")
 			}
 
-			p = startIn(t, dir, args...)
+			p = startIn(t, dir, append(args, "--progress", "plain")...)
 			p.says("going on with 2 tasks, of which 1 have ended and 1 were active", 1)
+			p.says("progress: 1 of 2 done, 1 running, 0 failed", 1)
 			if now := p.framework(); now != id {
 				t.Errorf("framework %s, was %s", now, id)
 			}
