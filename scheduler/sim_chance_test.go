@@ -56,11 +56,11 @@ func (m *sim) ask() {
 		if !m.cfg.Once { // else the file is read at the next start
 			m.wishes = append(m.wishes, Load{slices.Clone(m.file)})
 		}
-	case n == 3:
+	case n <= 4:
 		m.wishes = append(m.wishes, Interrupt{})
-	case n == 4 && m.rnd.IntN(2) == 0:
+	case n == 5 && m.rnd.IntN(2) == 0:
 		m.wishes = append(m.wishes, Detach{})
-	case n == 5:
+	case n <= 7:
 		m.c.event(Heartbeat{})
 	}
 }

@@ -108,7 +108,7 @@ func newSim(rnd *rand.Rand) *sim {
 	m.cfg.Own = rnd.IntN(6) == 0
 	m.cfg.InfraRetries = 1 + rnd.IntN(10)
 	m.cfg.UnreachableTimeout = time.Duration(1+rnd.IntN(600)) * time.Second
-	m.c.failover = time.Duration(1+rnd.IntN(60)) * time.Minute
+	m.c.failover = time.Duration(5+rnd.IntN(900)) * time.Second
 	m.cfg.FailoverTimeout = m.c.failover
 	for i := range 1 + rnd.IntN(8) {
 		m.file = append(m.file, m.newTask(fmt.Sprintf("t%d", i)))
