@@ -158,7 +158,7 @@ func planKills(rng *rand.Rand, tasks, kills int) []kill {
 		case i%3 == 0:
 			plan[i] = kill{0, time.Duration(rng.IntN(150_000)) * time.Microsecond}
 		default:
-			plan[i] = kill{share + rng.IntN(tasks/kills), time.Duration(rng.IntN(20_000)) * time.Microsecond}
+			plan[i] = kill{share + rng.IntN(max(1, tasks/kills)), time.Duration(rng.IntN(20_000)) * time.Microsecond}
 		}
 	}
 	return plan
