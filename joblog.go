@@ -11,6 +11,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cmdq/scheduler"
 	"cmdq/task"
 )
@@ -19,7 +21,7 @@ import (
 type joblog struct {
 	file    *os.File
 	regular bool   // a pipe or a terminal can be neither cut nor read again
-	size    int64  // of what was written whole
+	torn    bool   // its last line is, for a disk that was full
 	pending []byte // what could not be written yet
 }
 
@@ -45,35 +47,25 @@ type jobLine struct {
 
 // createJoblog begins the file anew.
 func createJoblog(path string) (*joblog, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("joblog: %w", err)
+	j, err := openJoblog(path)
+	if err != nil || !j.regular {
+		return j, err
 	}
-	return openedJoblog(f)
-}
-
-// openedJoblog is the joblog of an open file.
-func openedJoblog(f *os.File) (*joblog, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("joblog: %w", err), f.Close())
+	if err := j.file.Truncate(0); err != nil {
+		return nil, errors.Join(fmt.Errorf("joblog: %w", err), j.close())
 	}
-	return &joblog{file: f, regular: info.Mode().IsRegular()}, nil
+	return j, nil
 }
 
 // continueJoblog goes on with the file of a run that goes on: a torn last line
 // is cut, and the ends that the journal knows and the file lacks are appended;
 // lines are of ends that tasks do not show any more.
 func continueJoblog(path string, lines []string, tasks iter.Seq[*task.Task]) (*joblog, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("joblog: %w", err)
-	}
-	j, err := openedJoblog(f)
+	j, err := openJoblog(path)
 	if err != nil {
 		return nil, err
 	}
-	written, err := j.read()
+	written, err := j.read(path)
 	if err == nil {
 		for _, line := range lines {
 			if e, ok := endIn([]byte(line)); ok && !written[e] {
@@ -83,7 +75,38 @@ func continueJoblog(path string, lines []string, tasks iter.Seq[*task.Task]) (*j
 		err = j.append(missing(tasks, written))
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, j.close())
+	}
+	return j, nil
+}
+
+// openJoblog opens the file, to append to it. Two runs cannot have the same one.
+// It waits for nobody: a pipe without a reader is an error. Where the path is our
+// own standard output or error, that is what is written to, so that lines and
+// summary do not overwrite each other.
+func openJoblog(path string) (*joblog, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("joblog: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("joblog: %w", err), f.Close())
+	}
+	for _, own := range []*os.File{os.Stdout, os.Stderr} {
+		if its, err := own.Stat(); err == nil && os.SameFile(info, its) && own.Fd() != f.Fd() {
+			return &joblog{file: own}, f.Close()
+		}
+	}
+	j := &joblog{file: f, regular: info.Mode().IsRegular()}
+	if j.regular {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fmt.Errorf("another run writes %s", path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("joblog: %w", err), f.Close())
 	}
 	return j, nil
 }
@@ -100,27 +123,37 @@ func endIn(line []byte) (end, bool) {
 	return end{l.ID, l.State, l.Ended}, err == nil
 }
 
-// read finds the ends in the file, and where its last whole line ends. Lines
-// that are not ours are left alone.
-func (j *joblog) read() (map[end]bool, error) {
+// read finds the ends in the file, and cuts a torn last line. Lines that are not
+// ours are left alone.
+func (j *joblog) read(path string) (map[end]bool, error) {
 	written := map[end]bool{}
 	if !j.regular {
 		return written, nil
 	}
-	in := bufio.NewReaderSize(j.file, 64<<10)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("joblog: %w", err)
+	}
+	defer f.Close() // it was only read
+	size := int64(0)
+	in := bufio.NewReaderSize(f, 64<<10)
 	for {
 		line, err := in.ReadBytes('\n')
 		if err == io.EOF {
-			return written, nil
+			break
 		}
 		if err != nil {
 			return nil, fmt.Errorf("joblog: %w", err)
 		}
-		j.size += int64(len(line))
+		size += int64(len(line))
 		if e, ok := endIn(line); ok {
 			written[e] = true
 		}
 	}
+	if err := j.file.Truncate(size); err != nil {
+		return nil, fmt.Errorf("joblog: %w", err)
+	}
+	return written, nil
 }
 
 // missing are the tasks whose end is not among those written, in file order.
@@ -162,27 +195,45 @@ func (j *joblog) append(ended []*task.Task) error {
 		}
 		j.pending = append(j.pending, line...)
 	}
-	if err := j.write(); err != nil {
-		return fmt.Errorf("joblog: %w", err)
-	}
-	j.size += int64(len(j.pending))
-	j.pending = j.pending[:0]
-	return nil
+	return j.flush()
 }
 
-func (j *joblog) write() error {
-	if !j.regular {
-		_, err := j.file.Write(j.pending)
-		return err
+// flush writes what waits. What a full disk tore of a line is cut off; if it
+// cannot be, it is ended before the next one, which then stands there whole.
+func (j *joblog) flush() error {
+	if len(j.pending) == 0 {
+		return nil
 	}
-	if err := j.file.Truncate(j.size); err != nil {
-		return err
+	text := j.pending
+	if j.torn {
+		text = append([]byte("\n"), text...)
 	}
-	_, err := j.file.WriteAt(j.pending, j.size)
-	return err
+	n, err := j.file.Write(text)
+	if err == nil {
+		j.pending, j.torn = j.pending[:0], false
+		return nil
+	}
+	if n > 0 {
+		whole := bytes.LastIndexByte(text[:n], '\n') + 1
+		j.pending = text[whole:]
+		j.torn = n > whole && !j.cut(int64(n-whole))
+	}
+	return fmt.Errorf("joblog: %w", err)
 }
 
-func (j *joblog) close() error { return j.file.Close() }
+// cut takes the last so many bytes off the file, if that can be done.
+func (j *joblog) cut(n int64) bool {
+	info, err := j.file.Stat()
+	return err == nil && j.regular && info.Size() >= n && j.file.Truncate(info.Size()-n) == nil
+}
+
+// close gives the file back, unless it is that of everybody.
+func (j *joblog) close() error {
+	if j.file == os.Stdout || j.file == os.Stderr {
+		return nil
+	}
+	return j.file.Close()
+}
 
 func (l jobLine) encode() ([]byte, error) {
 	var buf bytes.Buffer

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,11 +70,20 @@ func run(args []string) int {
 	}
 	var file task.Errors
 	if errors.As(err, &file) {
-		fmt.Fprintln(os.Stderr, err) // FILE:LINE: at the beginning of every line
+		say(err) // FILE:LINE: at the beginning of every line
 		return status
 	}
-	fmt.Fprintln(os.Stderr, "cmdq:", err)
+	say("cmdq:", err)
 	return status
+}
+
+// lastWords is how long a reader of standard error that has stopped is waited for.
+const lastWords = 2 * time.Second
+
+func say(words ...any) {
+	out := newOutlet(os.Stderr)
+	fmt.Fprintln(out, words...)
+	out.close(lastWords)
 }
 
 const about = `cmdq runs the commands of tasks.yaml on Apache Mesos, or on this machine.

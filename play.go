@@ -35,20 +35,16 @@ func (s *session) play(first scheduler.Load) error {
 		over, err := s.sched.Run(ctx)
 		ended <- result{over, err}
 	}()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
+	shown := s.showProgress(ctx)
 	status := 0 // of the signal that ends us
 	for {
 		select {
 		case sig := <-s.signals:
-			if status != 0 {
-				os.Exit(status) // the second one: at once; the guardian ends what runs
-			}
 			status = statusOf(sig)
 			go s.ask(ctx, sig)
-		case <-tick.C:
-			s.show.show(s.sched.Snapshot())
 		case r := <-ended:
+			cancel()
+			<-shown
 			s.show.finish(s.sched.Snapshot())
 			if r.err != nil {
 				return &exit{max(status, exitFailed), r.err}
@@ -58,11 +54,24 @@ func (s *session) play(first scheduler.Load) error {
 	}
 }
 
-func statusOf(sig os.Signal) int {
-	if sig == syscall.SIGINT {
-		return exitSIGINT
-	}
-	return exitSIGTERM
+// showProgress shows how far the queue is until ctx ends; then the channel is
+// closed.
+func (s *session) showProgress(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				s.show.show(s.sched.Snapshot())
+			}
+		}
+	}()
+	return done
 }
 
 // ask hands a signal to the scheduler: SIGINT ends what runs, the others leave
@@ -122,7 +131,9 @@ func (s *session) leftBehind() string {
 // unless all of it had ended.
 func (s *session) interrupted(over scheduler.Over, status int) error {
 	if s.once {
-		s.summary(time.Since(s.journal.run.Began))
+		if err := s.summary(); err != nil {
+			s.log.Warn(err)
+		}
 	}
 	if !over.Torn {
 		s.log.Warnf("no master took our TEARDOWN (%s): the next start sends it first; without one, framework %s ends by itself, %s after the master lost us",
@@ -152,14 +163,21 @@ func (s *session) tellEnd() error {
 	if err := s.openJoblog(); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "cmdq: this run, begun %s, had ended before; this is how\n", s.journal.run.Began.Local().Format(time.DateTime))
+	fmt.Fprintf(s.show, "cmdq: this run, begun %s, had ended before; this is how\n", s.journal.run.Began.Local().Format(time.DateTime))
 	return s.tellSummary()
 }
 
 // tellSummary prints the summary and notes that it was printed. From then on a
 // start begins a new run.
 func (s *session) tellSummary() error {
-	s.summary(time.Since(s.journal.run.Began))
+	if err := s.summary(); err != nil {
+		return &exit{exitFailed, fmt.Errorf("%w: the next start prints it again", err)}
+	}
+	if log := s.journal.joblog; log != nil {
+		if err := log.flush(); err != nil {
+			return &exit{exitFailed, fmt.Errorf("%w: some ends are missing in it, and the next start adds them", err)}
+		}
+	}
 	if err := s.done(); err != nil {
 		return err
 	}
@@ -190,10 +208,10 @@ func (s *session) page() string {
 	return page
 }
 
-func (s *session) summary(took time.Duration) {
+func (s *session) summary() error {
 	dir := ""
 	if s.cfg.embedded {
 		dir = s.workDir()
 	}
-	summary(os.Stdout, s.sched, dir, s.page(), took)
+	return summary(os.Stdout, s.sched, dir, s.page(), time.Since(s.journal.run.Began))
 }

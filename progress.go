@@ -21,8 +21,9 @@ type progress interface {
 	io.Writer // for the log, which must not tear a bar apart
 }
 
-// newProgress makes what --progress asks for.
-func newProgress(kind string) progress {
+// newProgress makes what --progress asks for, on out, which leads to standard
+// error.
+func newProgress(kind string, out io.Writer) progress {
 	if kind == "auto" {
 		kind = "plain"
 		if term.IsTerminal(int(os.Stderr.Fd())) {
@@ -31,11 +32,11 @@ func newProgress(kind string) progress {
 	}
 	switch kind {
 	case "bar":
-		return newBar(os.Stderr)
+		return newBar(out)
 	case "plain":
-		return &lines{Writer: os.Stderr, every: plainEvery, began: time.Now()}
+		return &lines{Writer: out, every: plainEvery, began: time.Now()}
 	}
-	return silence{os.Stderr}
+	return silence{out}
 }
 
 // silence shows nothing.

@@ -71,24 +71,35 @@ func (s *session) resume() (bool, error) {
 	if !s.unfinished() || s.cfg.fresh {
 		return false, nil
 	}
-	file, err := s.absolute()
-	if err != nil {
-		return false, err
-	}
-	run := s.journal.run
-	if run.Master == s.master() && run.File == file {
+	other := s.another("an unfinished run", "to go on")
+	if other == nil {
 		return true, nil
 	}
 	started, err := s.started()
 	if err != nil || !started {
 		return false, err
 	}
-	what, is, was := "master", s.master(), run.Master
-	if run.Master == s.master() {
-		what, is, was = "tasks file", file, run.File
+	return false, other
+}
+
+// another says so if the run in the journal is not the one that was asked for.
+func (s *session) another(kind, why string) error {
+	file, err := s.absolute()
+	if err != nil {
+		return err
 	}
-	return false, usage("%s holds an unfinished run with the %s %s, and now it is %s: give the same one to go on, "+
-		"--fresh to drop that run, or another directory with --state", s.cfg.state, what, was, is)
+	run := s.journal.run
+	var what, is, was string
+	switch {
+	case run.Master != s.master():
+		what, is, was = "master", s.master(), run.Master
+	case run.File != file:
+		what, is, was = "tasks file", file, run.File
+	default:
+		return nil
+	}
+	return usage("%s holds %s with the %s %s, and now it is %s: give the same one %s, "+
+		"--fresh to drop that run, or another directory with --state", s.cfg.state, kind, what, was, is, why)
 }
 
 // started tells whether the run in the journal ever launched anything. One that
@@ -141,7 +152,7 @@ func (s *session) saved(torn torn) (scheduler.Saved, error) {
 	if err != nil {
 		return scheduler.Saved{}, badState(err)
 	}
-	saved := scheduler.Saved{Framework: scheduler.Framework(s.journal.run.Framework), TornDown: torn.at, TornIDs: torn.ids}
+	saved := scheduler.Saved{Framework: scheduler.Framework(s.journal.run.Framework), TornDown: torn.at, TornIDs: torn.ids, Now: time.Now()}
 	for id, agent := range unwanted {
 		saved.Unwanted = append(saved.Unwanted, scheduler.Launch{ID: id, Agent: agent})
 	}
@@ -159,28 +170,32 @@ func (s *session) saved(torn torn) (scheduler.Saved, error) {
 	return saved, nil
 }
 
-// oweNothing sends the TEARDOWNs that no master took yet. Where commands of this
-// run may still be running under the old id, nothing can be launched before that,
-// so it is tried for as long as a master would be waited for; else once, briefly.
-// Those that such a run had to send are noted by the scheduler, together with
-// what waits for them.
-func (s *session) oweNothing(ctx context.Context, needed bool) (torn, error) {
+// oweNothing sends the TEARDOWNs that no master took yet. Where commands of a run
+// that goes on may still be running under the old id, nothing can be launched
+// before that, so it is tried for as long as a master would be waited for; else
+// once, briefly. What such a run had to send is noted by the scheduler, together
+// with what waits for it.
+func (s *session) oweNothing(ctx context.Context, goesOn bool) (torn, error) {
 	var sent torn
 	for _, owed := range s.journal.run.Owed {
-		if time.Since(owed.Since) > s.cfg.failover {
-			s.log.Warnf("framework %s at %s was never torn down; its master has dropped it by now", owed.ID, owed.Master)
-		} else if err := s.tearDown(ctx, owed, needed); err != nil {
-			if needed {
-				return sent, &exit{exitCluster, err}
-			}
-			s.log.Warnf("%v; it ends by itself, at the latest %s after its master lost it", err, s.cfg.failover)
-			continue
-		} else {
+		needed := goesOn && owed.Since.After(s.journal.run.Began) // and not that of a run before this one
+		if needed {
+			s.log.Infof("framework %s has to be torn down at %s first", owed.ID, owed.Master)
+		}
+		switch err := s.tearDown(ctx, owed, needed); {
+		case err == nil:
 			sent.ids, sent.at = append(sent.ids, owed.ID), time.Now()
 			s.log.Infof("tore down framework %s, which an earlier start had left behind", owed.ID)
 			if needed {
 				continue
 			}
+		case needed:
+			return sent, &exit{exitCluster, err}
+		case time.Since(owed.Since) > s.cfg.failover:
+			s.log.Warnf("%v; this was the last try, its master should have dropped it", err)
+		default:
+			s.log.Warnf("%v; it ends by itself, at the latest %s after its master lost it", err, s.cfg.failover)
+			continue
 		}
 		if err := s.journal.paid(owed.ID); err != nil {
 			return sent, badState(err)

@@ -9,7 +9,6 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -33,7 +32,8 @@ type session struct {
 	show  progress
 	began time.Time
 
-	signals chan os.Signal // that want us to end
+	out     *outlet          // to standard error
+	signals <-chan os.Signal // the first one that wants us to end
 
 	journal *journal
 	resumed bool           // a run of before goes on
@@ -53,8 +53,7 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 	if err := cfg.check(f); err != nil {
 		return err
 	}
-	s := &session{cfg: cfg, once: once, began: time.Now(), file: &tasksFile{path: file},
-		signals: make(chan os.Signal, 4)}
+	s := &session{cfg: cfg, once: once, began: time.Now(), file: &tasksFile{path: file}}
 	if cfg.embedded {
 		s.file.user = currentUser()
 	}
@@ -62,20 +61,24 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 	if fileErr != nil && !store.Exists(cfg.state) {
 		return badFile(fileErr) // and nothing is left behind
 	}
-	s.show = newProgress(cfg.progress)
+	s.out = newOutlet(os.Stderr)
+	defer s.out.close(lastWords)
+	s.show = newProgress(cfg.progress, s.out)
 	_, isBar := s.show.(*bar)
 	var err error
 	if s.log, err = cfg.log.logger(s.show, isBar); err != nil {
 		return err
 	}
-	signal.Notify(s.signals, endingSignals()...)
-	defer signal.Stop(s.signals)
+	s.signals = firstSignal()
 	surviveBrokenPipes()
 	if err := s.openJournal(); err != nil {
 		return err
 	}
 	defer s.close()
 	if s.journal.run.Stage == store.Ended && !cfg.fresh {
+		if err := s.another("a run that has ended and was not told of", "to see how it ended"); err != nil {
+			return err
+		}
 		return s.tellEnd()
 	}
 	if fileErr != nil {

@@ -25,6 +25,27 @@ func endingSignals() []os.Signal {
 // The same goes for a file that grows beyond a limit of this process (ulimit -f).
 func surviveBrokenPipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ) }
 
+// firstSignal gives the first signal that wants us to end. A second one ends us
+// at once, whatever we are waiting for; the guardian ends what runs.
+func firstSignal() <-chan os.Signal {
+	signals, first := make(chan os.Signal, 4), make(chan os.Signal, 1)
+	signal.Notify(signals, endingSignals()...)
+	go func() {
+		sig := <-signals
+		first <- sig
+		<-signals
+		os.Exit(statusOf(sig))
+	}()
+	return first
+}
+
+func statusOf(sig os.Signal) int {
+	if sig == syscall.SIGINT {
+		return exitSIGINT
+	}
+	return exitSIGTERM
+}
+
 // beforeSignal does something that may take long and is given up at the first
 // signal, which it then returns.
 func (s *session) beforeSignal(do func(context.Context) error) (os.Signal, error) {

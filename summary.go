@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -17,7 +18,8 @@ const summaryRows = 20
 
 // summary is what cmdq run prints at its end: how many tasks ended how, those
 // that did not finish, and where the sandboxes are.
-func summary(w io.Writer, s *scheduler.Scheduler, workDir, page string, took time.Duration) {
+func summary(out io.Writer, s *scheduler.Scheduler, workDir, page string, took time.Duration) error {
+	w := &bytes.Buffer{}
 	snap := s.Snapshot()
 	fmt.Fprintf(w, "%s: %d finished, %d failed, %d killed", count(snap.Tasks, "task"),
 		snap.States[task.Finished], snap.States[task.Failed], snap.States[task.Killed])
@@ -36,9 +38,13 @@ func summary(w io.Writer, s *scheduler.Scheduler, workDir, page string, took tim
 	listFailures(w, bad)
 	if workDir == "" {
 		fmt.Fprintf(w, "sandboxes: on the agents, through the Mesos page at %s\n", page)
-		return
+	} else {
+		listSandboxes(w, all, workDir)
 	}
-	listSandboxes(w, all, workDir)
+	if _, err := out.Write(w.Bytes()); err != nil {
+		return fmt.Errorf("print the summary: %w", err)
+	}
+	return nil
 }
 
 func bySeq(tasks []*task.Task) {

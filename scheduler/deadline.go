@@ -57,9 +57,14 @@ func (s *state) tickDeadlines() {
 func (s *state) onDeadline(t *task.Task, a *task.Attempt) {
 	switch {
 	case !a.Settle.IsZero():
-		if !a.Settle.After(s.now) {
-			s.settle(t, a)
+		if a.Settle.After(s.now) {
+			return // it was put off
 		}
+		if sure := s.link.since.Add(settleWait); s.link.phase != up || sure.After(s.now) {
+			s.lookAgain(t, a, laterOf(sure, s.now.Add(answerWait))) // it cannot come where nobody listens
+			return
+		}
+		s.settle(t, a)
 	case !a.MayStillRun.IsZero():
 		if a.MayStillRun.Add(s.cfg.UnreachableTimeout).After(s.now) {
 			return // it was there in between

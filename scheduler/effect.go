@@ -72,6 +72,7 @@ type Record struct {
 // Framework is who we are to the master.
 type Framework struct {
 	ID         string    // empty: the next SUBSCRIBE takes a new one
+	User       string    // whose commands it runs: the master keeps the one that it was first subscribed with
 	Subscribed bool      // a master has it, or had
 	Seen       time.Time // when a master last showed that it holds us for subscribed
 }

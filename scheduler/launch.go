@@ -39,7 +39,7 @@ func (s *state) taskInfo(t *task.Task, a *task.Attempt, resources []mesos.Resour
 		TaskID:     mesos.TaskID{Value: task.LaunchID(t.ID, a.Number)},
 		AgentID:    mesos.AgentID{Value: a.Agent},
 		Resources:  resources,
-		Command:    command(t, a.Number),
+		Command:    command(t, a.Number, s.otherUser()),
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: int64(t.Spec.KillGrace)}},
 	}
 	if t.Spec.Timeout > 0 {
@@ -51,9 +51,19 @@ func (s *state) taskInfo(t *task.Task, a *task.Attempt, resources []mesos.Resour
 	return info
 }
 
+// otherUser is our user where the master does not know that: it silently keeps the
+// one that a framework was first subscribed with (Mesos: src/master/validation.cpp,
+// preserveImmutableFields).
+func (s *state) otherUser() string {
+	if s.framework.User == s.cfg.User || s.framework.User == "" {
+		return ""
+	}
+	return s.cfg.User
+}
+
 // command is a shell line, or a program with its arguments, the first of which
-// is its own name (execvp).
-func command(t *task.Task, attempt int) *mesos.CommandInfo {
+// is its own name (execvp). other is the user if it is not that of the framework.
+func command(t *task.Task, attempt int, other string) *mesos.CommandInfo {
 	shell := len(t.Spec.Argv) == 0
 	c := &mesos.CommandInfo{Shell: &shell, Environment: &mesos.Environment{}}
 	if shell {
@@ -63,6 +73,8 @@ func command(t *task.Task, attempt int) *mesos.CommandInfo {
 	}
 	if t.Spec.User != "" {
 		c.User = &t.Spec.User
+	} else if other != "" {
+		c.User = &other
 	}
 	for _, v := range t.Environment(attempt) {
 		kind := mesos.Environment_Variable_VALUE

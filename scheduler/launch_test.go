@@ -70,6 +70,26 @@ func TestTaskInfoOfAShellCommand(t *testing.T) {
 	}
 }
 
+// TestUserOfALaterStart: a master keeps the user that a framework was first
+// subscribed with, so another one has to be said with each command.
+func TestUserOfALaterStart(t *testing.T) {
+	for _, tt := range []struct{ first, now, task, want string }{
+		{"ann", "ann", "", ""},
+		{"", "ann", "", ""}, // not subscribed yet: the SUBSCRIBE says it
+		{"root", "ann", "", "ann"},
+		{"root", "ann", "bob", "bob"},
+	} {
+		cfg := DefaultConfig()
+		cfg.User = tt.now
+		s := newState(cfg)
+		s.framework.User = tt.first
+		c := command(&task.Task{ID: "a", Spec: &task.Spec{ID: "a", Command: "true", User: tt.task}, Index: -1}, 1, s.otherUser())
+		if c.GetUser() != tt.want {
+			t.Errorf("%+v: runs as %q", tt, c.GetUser())
+		}
+	}
+}
+
 func TestTaskInfoOfAProgram(t *testing.T) {
 	info := launched(t, &task.Spec{ID: "p", Argv: []string{"/bin/echo", "$HOME", "*"}, Resources: task.Resources{CPUs: 100, Mem: 1}}, -1)
 	c := info.Command

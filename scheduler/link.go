@@ -100,7 +100,10 @@ func (s *state) onSubscribed(ev Subscribed) {
 	}
 	l.ever = true
 	s.killAgain()
-	s.framework.Subscribed, s.framework.Seen = true, s.now
+	if !s.framework.Subscribed {
+		s.framework.Subscribed, s.framework.User = true, s.cfg.User
+	}
+	s.framework.Seen = s.now
 	s.identify()
 }
 

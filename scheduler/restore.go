@@ -17,6 +17,9 @@ type Saved struct {
 	// first error.
 	Each func(func(t task.Task, wake time.Time) error) error
 
+	// Now bounds the times of the journal: a clock may have been set back.
+	Now time.Time
+
 	// TornDown is when the TEARDOWN of the framework before this one was taken
 	// by a master, if that was only now; else zero. What may have run until then
 	// waits from then. TornIDs are the frameworks whose TEARDOWN that was. They
@@ -44,7 +47,9 @@ func (s *state) restore(saved Saved) error {
 	for _, l := range saved.Unwanted {
 		s.unwanted[l.ID] = l.Agent
 	}
+	s.framework.Seen = saved.notAfter(s.framework.Seen, 0)
 	return saved.Each(func(t task.Task, wake time.Time) error {
+		saved.bound(&t, &wake)
 		added, err := s.queue.Restore(t, wake)
 		if err != nil {
 			return fmt.Errorf("restore: %w", err)
@@ -65,6 +70,23 @@ func (s *state) restore(saved Saved) error {
 		}
 		return nil
 	})
+}
+
+// bound takes back what lies further ahead than it can.
+func (saved *Saved) bound(t *task.Task, wake *time.Time) {
+	*wake = saved.notAfter(*wake, max(retryMax+retryMax/10, t.Spec.KillGrace+adriftGrace))
+	if a := t.Current(); a != nil {
+		a.MayStillRun = saved.notAfter(a.MayStillRun, 0)
+		a.Settle = saved.notAfter(a.Settle, settleWait)
+	}
+}
+
+// notAfter is at, or so long after now if that is earlier.
+func (saved *Saved) notAfter(at time.Time, ahead time.Duration) time.Time {
+	if most := saved.Now.Add(ahead); !saved.Now.IsZero() && at.After(most) {
+		return most
+	}
+	return at
 }
 
 // onRestored takes up what was active when the journal ended. On a cluster of

@@ -297,6 +297,8 @@ func decodeRun(payload []byte) (Run, error) {
 			r.Framework.Subscribed = d.flag()
 		case 8:
 			r.Framework.Seen = d.time()
+		case 11:
+			r.Framework.User = d.text()
 		case 9:
 			r.Owed = append(r.Owed, decodeOwed(d))
 		case 10:

@@ -146,4 +146,5 @@ func encodeRun(e *encoder, r *Run) {
 	for _, line := range r.Lines {
 		e.message(10, func() { e.text(1, line) })
 	}
+	e.text(11, r.Framework.User)
 }

@@ -38,6 +38,7 @@ const (
 // Framework is who we are to the master.
 type Framework struct {
 	ID         string // empty: the next subscription takes a new one
+	User       string // that it was first subscribed with
 	Subscribed bool
 	Seen       time.Time
 }
