@@ -19,6 +19,7 @@ import (
 
 // joblog writes a line of JSON for every task that ends.
 type joblog struct {
+	path    string
 	file    *os.File
 	regular bool   // a pipe or a terminal can be neither cut nor read again
 	torn    bool   // its last line is, for a disk that was full
@@ -45,42 +46,34 @@ type jobLine struct {
 	Ended     string  `json:"ended"`
 }
 
-// createJoblog begins the file anew.
-func createJoblog(path string) (*joblog, error) {
-	j, err := openJoblog(path)
-	if err != nil || !j.regular {
-		return j, err
+// begin begins the file anew.
+func (j *joblog) begin() error {
+	if !j.regular {
+		return nil
 	}
 	if err := j.file.Truncate(0); err != nil {
-		return nil, errors.Join(fmt.Errorf("joblog: %w", err), j.close())
+		return fmt.Errorf("joblog: %w", err)
 	}
-	return j, nil
+	return nil
 }
 
-// continueJoblog goes on with the file of a run that goes on: a torn last line
-// is cut, and the ends that the journal knows and the file lacks are appended;
-// lines are of ends that tasks do not show any more.
-func continueJoblog(path string, lines []string, tasks iter.Seq[*task.Task]) (*joblog, error) {
-	j, err := openJoblog(path)
+// goOn takes up the file of a run that goes on: a torn last line is cut, and the
+// ends that the journal knows and the file lacks are appended; lines are of ends
+// that tasks do not show any more.
+func (j *joblog) goOn(lines []string, tasks iter.Seq[*task.Task]) error {
+	written, err := j.read()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	written, err := j.read(path)
-	if err == nil {
-		for _, line := range lines {
-			if e, ok := endIn([]byte(line)); ok && !written[e] {
-				j.pending = append(j.pending, line...)
-			}
+	for _, line := range lines {
+		if e, ok := endIn([]byte(line)); ok && !written[e] {
+			j.pending = append(j.pending, line...)
 		}
-		err = j.append(missing(tasks, written))
 	}
-	if err != nil {
-		return nil, errors.Join(err, j.close())
-	}
-	return j, nil
+	return j.append(missing(tasks, written))
 }
 
-// openJoblog opens the file, to append to it. Two runs cannot have the same one.
+// openJoblog opens the file, to append to it; what is in it stays. Two runs cannot have the same one.
 // It waits for nobody: a pipe without a reader is an error. Where the path is our
 // own standard output or error, that is what is written to, so that lines and
 // summary do not overwrite each other.
@@ -98,7 +91,7 @@ func openJoblog(path string) (*joblog, error) {
 			return &joblog{file: own}, f.Close()
 		}
 	}
-	j := &joblog{file: f, regular: info.Mode().IsRegular()}
+	j := &joblog{path: path, file: f, regular: info.Mode().IsRegular()}
 	if j.regular {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
@@ -125,12 +118,12 @@ func endIn(line []byte) (end, bool) {
 
 // read finds the ends in the file, and cuts a torn last line. Lines that are not
 // ours are left alone.
-func (j *joblog) read(path string) (map[end]bool, error) {
+func (j *joblog) read() (map[end]bool, error) {
 	written := map[end]bool{}
 	if !j.regular {
 		return written, nil
 	}
-	f, err := os.Open(path)
+	f, err := os.Open(j.path)
 	if err != nil {
 		return nil, fmt.Errorf("joblog: %w", err)
 	}

@@ -57,7 +57,10 @@ func TestJoblogIsCompleted(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			j, err := continueJoblog(path, tt.lines, all(tt.tasks...))
+			j, err := openJoblog(path)
+			if err == nil {
+				err = j.goOn(tt.lines, all(tt.tasks...))
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,11 +83,14 @@ func TestJoblogIsCompleted(t *testing.T) {
 
 // TestJoblogThatCannotBeCut: what is no file is only written to.
 func TestJoblogThatCannotBeCut(t *testing.T) {
-	for _, open := range []func() (*joblog, error){
-		func() (*joblog, error) { return createJoblog(os.DevNull) },
-		func() (*joblog, error) { return continueJoblog(os.DevNull, nil, all()) },
+	for _, start := range []func(*joblog) error{
+		func(j *joblog) error { return j.begin() },
+		func(j *joblog) error { return j.goOn(nil, all()) },
 	} {
-		j, err := open()
+		j, err := openJoblog(os.DevNull)
+		if err == nil {
+			err = start(j)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -163,6 +163,9 @@ func (s *session) tellEnd() error {
 	if err := s.openJoblog(); err != nil {
 		return err
 	}
+	if err := s.startJoblog(); err != nil {
+		return err
+	}
 	fmt.Fprintf(s.show, "cmdq: this run, begun %s, had ended before; this is how\n", s.journal.run.Began.Local().Format(time.DateTime))
 	return s.tellSummary()
 }

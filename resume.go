@@ -225,16 +225,31 @@ func (s *session) tearDown(ctx context.Context, owed store.Owed, needed bool) er
 	return scheduler.TearDown(ctx, s.schedulerConfig(), owed.ID, conn, conn.Incoming())
 }
 
-// openJoblog begins the joblog, or goes on with it as the run does.
+// openJoblog opens the joblog before anything of an earlier run is given up.
 func (s *session) openJoblog() error {
 	if s.cfg.joblog == "" {
 		return nil
 	}
+	j, err := openJoblog(s.cfg.joblog)
+	if err != nil {
+		return &exit{exitUsage, err}
+	}
+	s.journal.joblog = j
+	return nil
+}
+
+// startJoblog begins the joblog, or goes on with it as the run does. A run of
+// which nothing was queued yet has written nothing there.
+func (s *session) startJoblog() error {
+	j := s.journal.joblog
+	if j == nil {
+		return nil
+	}
 	var err error
-	if s.resumed || s.journal.run.Stage == store.Ended {
-		s.journal.joblog, err = continueJoblog(s.cfg.joblog, s.journal.run.Lines, s.sched.Tasks())
+	if s.sched.Snapshot().Tasks == 0 {
+		err = j.begin()
 	} else {
-		s.journal.joblog, err = createJoblog(s.cfg.joblog)
+		err = j.goOn(s.journal.run.Lines, s.sched.Tasks())
 	}
 	if err != nil {
 		return &exit{exitUsage, err}

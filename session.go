@@ -94,13 +94,16 @@ func (s *session) start(first scheduler.Load) error {
 	if s.resumed, err = s.resume(); err != nil {
 		return err
 	}
-	if !s.resumed {
-		if err := s.beginRun(); err != nil {
-			return err
-		}
+	if err := s.openJoblog(); err != nil {
+		return err
 	}
 	if s.cfg.embedded {
 		if err := s.startCluster(); err != nil {
+			return err
+		}
+	}
+	if !s.resumed {
+		if err := s.beginRun(); err != nil {
 			return err
 		}
 	}
@@ -123,7 +126,7 @@ func (s *session) start(first scheduler.Load) error {
 			return err
 		}
 	}
-	if err := s.openJoblog(); err != nil {
+	if err := s.startJoblog(); err != nil {
 		return err
 	}
 	return s.play(first)
