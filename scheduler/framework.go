@@ -103,6 +103,7 @@ func (s *state) newFramework() {
 		if t.Stop == task.Cancelled {
 			s.end(t, a, task.Killed, "", "the framework was removed")
 		} else if t.Spec.Retries == 0 {
+			a.Adrift = true
 			s.end(t, a, task.Failed, "FRAMEWORK_REMOVED", "may still be running on "+a.Host)
 		} else {
 			a.Adrift = true

@@ -78,6 +78,10 @@ func (s *state) apply(t, n *task.Task) bool {
 	runsSame := t.Spec.RunsSame(n.Spec) && t.Index == n.Index
 	requeue := !runsSame || !same && t.State == task.Failed ||
 		t.State == task.Killed && t.End != nil && t.End.Reason == removedReason
+	if a := t.Current(); requeue && runsSame && n.Spec.Retries == 0 && t.State == task.Failed && a != nil && a.Adrift {
+		s.taskNote(logrus.WarnLevel, t, a, "changed in the tasks file, but it may still be running, and what it runs is the same: left failed")
+		return false
+	}
 	if requeue {
 		s.replace(t, n, false)
 	}
@@ -113,8 +117,17 @@ func (s *state) replace(t, n *task.Task, same bool) {
 	} else {
 		fresh.Launches, fresh.Base = old.Launches, old.Launches
 	}
+	if s.before > 0 && old.State.Terminal() && !old.End.At.After(s.link.started) {
+		s.before-- // it is to be done now
+	}
 	s.enqueue(fresh)
-	if a := old.Current(); delayed && (same || a != nil && a.Adrift) {
+	a := old.Current()
+	adrift := a != nil && a.Adrift
+	if adrift && old.State.Terminal() {
+		wake = a.Ended.Add(old.Spec.KillGrace + adriftGrace + 2*stopWait) // the TEARDOWN may have been slow
+		delayed = wake.After(s.now)
+	}
+	if delayed && (same || adrift) {
 		s.queue.Delay(fresh.ID, wake)
 	}
 }

@@ -93,7 +93,11 @@ func (s *state) takeBack(t *task.Task, a *task.Attempt, u *update, why string) {
 	}
 	t.Stop = task.NotStopped
 	s.taskNote(logrus.InfoLevel, t, a, "idle again: %s%s", why, because(u.reasonName(), u.message))
-	s.again(t, a, time.Time{}, u.at)
+	wake := time.Time{}
+	if u.goodbye() {
+		wake = s.now.Add(t.Spec.KillGrace + adriftGrace)
+	}
+	s.again(t, a, wake, u.at)
 }
 
 // charge: the command failed. It is tried again while its retries last.
@@ -130,8 +134,8 @@ func (s *state) infraBy(t *task.Task, a *task.Attempt, u *update) {
 		t.Attempts-- // dropped by the agent, or without a container: it cannot have run
 	}
 	atLeast := time.Duration(0)
-	if u.state == mesos.TASK_GONE_BY_OPERATOR || u.state == mesos.TASK_LOST && u.reason == mesos.REASON_AGENT_REMOVED {
-		atLeast = t.Spec.KillGrace + adriftGrace // an agent says goodbye before it ends what runs (a recording)
+	if u.goodbye() {
+		atLeast = t.Spec.KillGrace + adriftGrace
 	}
 	s.infra(t, a, u.reasonName(), u.message, atLeast)
 }
@@ -159,6 +163,7 @@ func (s *state) giveUp(t *task.Task, a *task.Attempt) {
 	case t.Stop == task.Cancelled:
 		s.end(t, a, task.Killed, a.Reason, "may still be running on "+a.Host)
 	case t.Spec.Retries == 0:
+		a.Adrift = true
 		s.end(t, a, task.Failed, a.Reason, "may still be running on "+a.Host)
 	default:
 		s.infra(t, a, a.Reason, "no word of it for "+s.cfg.UnreachableTimeout.String(), 0)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"cmdq/task"
 )
 
@@ -118,16 +120,15 @@ func (s *state) onRestored(Restored) {
 	}
 }
 
-// lostWithUs: the command was killed with its cluster, or had ended unheard.
+// lostWithUs: the command was killed with its cluster, or had ended unheard. That
+// is no failure of the cluster which a budget would have to end.
 func (s *state) lostWithUs(t *task.Task, a *task.Attempt) {
 	const message = "cmdq and its Mesos ended while it was active"
-	switch t.Stop {
-	case task.Cancelled:
+	if t.Stop == task.Cancelled {
 		s.end(t, a, task.Killed, "", message)
-	case task.Interrupted:
-		t.Stop = task.NotStopped
-		s.again(t, a, time.Time{}, s.now)
-	default:
-		s.infra(t, a, "", message, 0)
+		return
 	}
+	t.Stop = task.NotStopped
+	s.taskNote(logrus.WarnLevel, t, a, "idle again: %s", message)
+	s.again(t, a, time.Time{}, s.now)
 }

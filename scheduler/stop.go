@@ -105,6 +105,7 @@ func (s *state) castAdrift() {
 		case t.Stop == task.Cancelled:
 			s.end(t, a, task.Killed, "", "cancelled; its end was not seen")
 		case !s.cfg.Own && !a.MayStillRun.IsZero() && t.Spec.Retries == 0:
+			a.Adrift = true
 			s.end(t, a, task.Failed, a.Reason, "may still be running on "+a.Host)
 		case s.cfg.Own:
 			t.Stop = task.NotStopped

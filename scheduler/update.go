@@ -111,6 +111,12 @@ func (u *update) infrastructure() bool {
 	return false
 }
 
+// goodbye: the agent leaves, and says so before it ends what runs there
+// (recordings/agent_shut_down).
+func (u *update) goodbye() bool {
+	return u.state == mesos.TASK_GONE_BY_OPERATOR || u.state == mesos.TASK_LOST && u.reason == mesos.REASON_AGENT_REMOVED
+}
+
 // neverLeft: the master itself turned the launch down.
 func (u *update) neverLeft() bool {
 	return u.fromMaster && (u.state == mesos.TASK_DROPPED ||

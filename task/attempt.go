@@ -40,8 +40,8 @@ type Attempt struct {
 	// that holds its exit status has not come: until when to wait for it.
 	Settle time.Time
 
-	// Adrift tells that its framework was torn down before its end was seen. It
-	// may live until the agent has heard of that.
+	// Adrift tells that it was given up, or its framework torn down, before its
+	// end was seen. It may live until its agent has heard of that.
 	Adrift bool
 
 	State   string // the last Mesos state, such as TASK_RUNNING

@@ -48,11 +48,12 @@ func (s *Spec) RunsSame(o *Spec) bool {
 		s.User == o.User && slices.Equal(s.URIs, o.URIs)
 }
 
-// Equal tells whether both say the same, whatever line they stand on.
+// Equal tells whether both say the same of a task, whatever line they stand on
+// and however many tasks they are for.
 func (s *Spec) Equal(o *Spec) bool {
 	return s.RunsSame(o) && s.ID == o.ID && s.Resources == o.Resources && s.Name == o.Name &&
 		s.Retries == o.Retries && s.Timeout == o.Timeout && s.KillGrace == o.KillGrace &&
-		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels) && s.Count == o.Count
+		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels)
 }
 
 // maxSpec bounds the texts of a spec, in bytes. Linux starts nothing whose
