@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"syscall"
+	"strings"
 	"testing"
-	"time"
 
 	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"golang.org/x/sys/unix"
@@ -121,48 +120,29 @@ func stageOf(t *testing.T, dir string) store.Stage {
 	return run.Stage
 }
 
-// TestInterruptedWithoutMaster: nobody takes the TEARDOWN, so cmdq says so and
-// the next start sends it first. Only then, and after the time that the agents
-// need to end what they run, does the command run again, with retries: 0 too.
-func TestInterruptedWithoutMaster(t *testing.T) {
+// TestEndedRunIsAnotherOnes: a run that has ended but was not told of is that of
+// its tasks file and its master. Whoever starts another file is not told that
+// all is well with that.
+func TestEndedRunIsAnotherOnes(t *testing.T) {
 	t.Parallel()
 	m := startMesos(t, "--allocation-interval", "50ms")
-	x := startTap(t, m)
 	dir := t.TempDir()
-	writeTasks(t, dir, tasksYAML(waiting(dir, "long", "retries: 0, kill_grace: 100ms")))
-	args := []string{"run", "--master", x.addr, "--progress", "none"}
-	p := startIn(t, dir, args...)
-	first := waitLines(t, filepath.Join(dir, "starts"), 1)[0]
-	p.says("msg=running", 1)
-	x.cut(true)
-	p.says("no master: ", 1)
-	p.signal(os.Interrupt)
-	id := p.framework()
-	wants(t, p.exits(exitSIGINT), "no master took our TEARDOWN", "the next start sends it first", id, "1 not ended")
-	if live, _ := m.frameworks(); len(live) != 1 {
-		t.Fatalf("frameworks %v, want the one that was left behind", live)
+	writeTasks(t, dir, tasksYAML("{id: good, command: 'true'}"))
+	p := &program{t: t, dir: dir}
+	p.command("run", "--master", m.addr, "--progress", "none")
+	p.cmd.Stdout = fullPipe(t)
+	p.run()
+	m.says("framework removed", 1)
+	p.killed()
+	if stage := stageOf(t, dir); stage != store.Ended {
+		t.Fatalf("stage %d on disk, want %d: ended, but not told", stage, store.Ended)
 	}
-	if err := syscall.Kill(pidOf(t, first), 0); err != nil {
-		t.Fatalf("the command ended by itself: %v", err)
-	}
+	p = &program{t: t, dir: dir}
+	p.command("run", "--master", m.addr, "--progress", "none", "-")
+	p.cmd.Stdin = strings.NewReader(tasksYAML("{id: other, command: 'exit 1', retries: 0}"))
+	p.run()
+	wants(t, p.exits(exitUsage), "/tasks.yaml", "and now it is -", "--fresh", "--state")
 
-	x.cut(false)
-	p = startIn(t, dir, args...)
-	p.says("tore down framework "+id, 1)
-	torn := time.Now()
-	waitLines(t, filepath.Join(dir, "starts"), 2)
-	if waited := time.Since(torn); waited < 10*time.Second {
-		t.Errorf("launched again %s after the TEARDOWN, want at least 10s", waited)
-	}
-	if processOf(t, pidText(first), dir) {
-		t.Error("the first launch runs still, beside the second")
-	}
-	touch(t, dir, "go")
-	wants(t, p.exits(exitFinished), "1 task: 1 finished")
-	if now := p.framework(); now == id {
-		t.Error("the framework that was torn down is used again")
-	}
-	if live, past := m.frameworks(); len(live) != 0 || len(past) != 2 {
-		t.Errorf("frameworks %v, torn down %v; want two, torn down", live, past)
-	}
+	out := startIn(t, dir, "run", "--master", m.addr, "--progress", "none").exits(exitFinished)
+	wants(t, out, "had ended before", "1 task: 1 finished")
 }
