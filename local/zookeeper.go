@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,7 +34,8 @@ const (
 // (include/mesos/zookeeper/url.hpp): nothing in it is encoded, so a password
 // cannot hold a slash. With file:///path the address is what stands in a file
 // that is open to nobody else: unlike an argument, other users do not see it.
-// An error never quotes what stands before an @.
+// An error quotes nothing of an address: what is wrong with it may be its
+// password, when the @ behind that is missing or written as %40.
 func ParseZooKeeper(text string) (*ZooKeeper, error) {
 	if name, ok := strings.CutPrefix(text, "file://"); ok {
 		return readZooKeeper(name)
@@ -51,16 +53,19 @@ func ParseZooKeeper(text string) (*ZooKeeper, error) {
 			return nil, errors.New("want user:password before the @")
 		}
 	}
+	if strings.Contains(path, "@") {
+		return nil, errors.New("the path holds an @; user and password cannot hold a slash")
+	}
 	if z.path == "" {
 		return nil, errors.New("a path is needed behind the servers, such as zk://host:2181/mesos")
 	}
 	if err := checkNodePath(z.path); err != nil {
 		return nil, err
 	}
-	for _, server := range strings.Split(servers, ",") {
+	for i, server := range strings.Split(servers, ",") {
 		s, err := parseServer(server)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("server %d is %w", i+1, err)
 		}
 		z.servers = append(z.servers, s)
 	}
@@ -105,20 +110,26 @@ func readZooKeeper(name string) (*ZooKeeper, error) {
 	return z, nil
 }
 
-// parseServer reads host or host:port.
+// parseServer reads host or host:port; an IPv6 address needs brackets if a port
+// follows.
 func parseServer(text string) (string, error) {
 	host, port := text, zooKeeperPort
-	if strings.Contains(text, ":") {
-		var err error
+	bare := text
+	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+		bare = text[1 : len(text)-1]
+	}
+	if addr, err := netip.ParseAddr(bare); err == nil && addr.Is6() {
+		host = bare
+	} else if strings.Contains(text, ":") {
 		if host, port, err = net.SplitHostPort(text); err != nil {
-			return "", fmt.Errorf("%q is not host:port", text)
+			return "", errors.New("not host:port")
 		}
 	}
 	if !isHost(host) {
-		return "", fmt.Errorf("%q is not a host", host)
+		return "", errors.New("not a host")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", fmt.Errorf("%q is not a port", port)
+		return "", errors.New("not a host and a port from 1 to 65535")
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -141,7 +152,7 @@ func checkNodePath(path string) error {
 	}
 	for _, part := range strings.Split(path[1:], "/") {
 		if part == "" || part == "." || part == ".." {
-			return fmt.Errorf("ZooKeeper takes no path %q", path)
+			return errors.New("ZooKeeper takes no path with an empty part, . or .. in it")
 		}
 	}
 	for _, r := range path {

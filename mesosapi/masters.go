@@ -39,7 +39,8 @@ type Masters struct {
 // if a port follows. The path must be more than "/", as Mesos wants it, and user
 // and password are taken as they stand, as Mesos takes them: the last @ ends
 // them, and they hold no slash (include/mesos/zookeeper/url.hpp). The error is
-// one line and does not repeat an address that holds an @.
+// one line and does not repeat an address that may hold a password: the @ behind
+// one may be missing, or written as %40.
 func ParseMasters(s string) (Masters, error) {
 	var m Masters
 	var err error
@@ -55,8 +56,8 @@ func ParseMasters(s string) (Masters, error) {
 		return m, nil
 	}
 	const use = "use host, host:port, http:// or https:// and these, a list with commas, or zk://host:2181/path"
-	if strings.Contains(s, "@") {
-		return Masters{}, fmt.Errorf("master address: %w; use zk://user:password@host:2181/path", err)
+	if strings.Contains(s, "@") || strings.Contains(s, "%40") || strings.Contains(strings.ToLower(s), zkSign) {
+		return Masters{}, fmt.Errorf("master address: %w; use zk://host:2181/path or zk://user:password@host:2181/path", err)
 	}
 	return Masters{}, fmt.Errorf("master address %q: %w; %s", oneLine(s), err, use)
 }

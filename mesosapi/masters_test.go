@@ -106,7 +106,7 @@ func TestParseMastersRefuses(t *testing.T) {
 		"http://a,https://b": "all http or all https",
 		"https://a,http://b": "all http or all https",
 		"a,https://b":        "all http or all https",
-		"a,zk://b/m":         allowed,
+		"a,zk://b/m":         "use zk://",
 		"u:hush@m:5050":      "credentials do not belong there",
 		"https://u:hush@m":   "credentials do not belong there",
 
@@ -131,6 +131,11 @@ func TestParseMastersRefuses(t *testing.T) {
 		"zk://u:hush@z":                  "no path",
 		"zk://u:hu/sh@z/m":               "an @",
 		"zk://u:hush@z!/m":               "not the name",
+		"zk://u:hush%40z/m":              "the port",
+		"zk://u:hush":                    "no path",
+		"zk:///u:hush/../m":              "empty part",
+		"ZK://u:hush%40z/m":              "use zk://",
+		"http://u:hush%40z":              "the port",
 		"zk://" + strings.Repeat("x", 9): "no path",
 	} {
 		m, err := ParseMasters(in)
