@@ -32,7 +32,12 @@ func (s *state) onUpdate(st *mesos.TaskStatus) {
 	}
 	a := t.Attempt(u.launch)
 	if a != nil && !remember(a, u.uuid) {
-		return // handled before; only acknowledged
+		// Handled before; only acknowledged. But a KILL may have met a master that
+		// did not know the agent yet, and then this is the first word from there.
+		if t.State.Active() && t.Current().Number == u.launch && t.Stop != task.NotStopped && u.alive() {
+			s.kill(t, a)
+		}
+		return
 	}
 	if a != nil && (u.uuid != nil || !a.Seen) {
 		defer s.recordOnce(t)
