@@ -19,8 +19,8 @@ import (
 
 // What is read of ZooKeeper is bounded: its own bound of a packet is 1 MiB.
 const (
-	maxPacket = 4 << 20
-	maxHello  = 1 << 10 // the answer to a new connection
+	maxPacket  = 4 << 20
+	minTimeout = 100 // of a session, in ms; the client's pings go by it
 )
 
 // connectTimeout bounds one attempt to connect.
@@ -97,10 +97,13 @@ func (g *zkGroup) enter(data []byte) (string, time.Duration, error) {
 }
 
 // make makes a part of the path, unless it is there. To look first spares the
-// right to make it.
+// right to make it; one that we may not read is there.
 func (g *zkGroup) make(node string) error {
-	there, _, err := g.conn.Exists(node)
-	if there || err != nil {
+	_, _, err := g.conn.Children(node)
+	if errors.Is(err, zk.ErrNoAuth) {
+		return nil
+	}
+	if !errors.Is(err, zk.ErrNoNode) {
 		return err
 	}
 	if _, err = g.conn.Create(node, nil, 0, g.acl); errors.Is(err, zk.ErrNodeExists) {
@@ -178,45 +181,77 @@ func (g *zkGroup) connect(network, address string, timeout time.Duration) (net.C
 		_ = conn.Close() // nobody has used it
 		return nil, g.ctx.Err()
 	}
-	g.wire = &helloConn{Conn: conn, timeout: &g.timeout}
+	g.wire = &frameConn{Conn: conn, timeout: &g.timeout}
 	return g.wire, nil
 }
 
-// helloConn is a connection that reads the server's first packet along with the
-// client: it has the timeout of the session, which the client does not tell,
-// and a length that the client does not check.
-//
-//	length int32, protocol int32, timeout int32 in ms, session int64, …
-type helloConn struct {
+// frameConn is a connection that reads whole packets and looks at them before
+// the client does: it believes the lengths in them, and one that is wrong makes
+// it panic in a goroutine of its own. The server's first packet has the timeout
+// of the session, which the client does not tell.
+type frameConn struct {
 	net.Conn
 	timeout *atomic.Int64
 
-	known   bool
+	known   bool   // the first packet has come
 	pending []byte // read, and not yet given to the client
 }
 
 // Read is as that of net.Conn.
-func (c *helloConn) Read(into []byte) (int, error) {
-	if !c.known {
-		var head [12]byte
-		if _, err := io.ReadFull(c.Conn, head[:]); err != nil {
+func (c *frameConn) Read(into []byte) (int, error) {
+	if len(c.pending) == 0 {
+		packet, err := readPacket(c.Conn)
+		if err != nil {
 			return 0, err
 		}
-		length, timeout := binary.BigEndian.Uint32(head[:4]), binary.BigEndian.Uint32(head[8:])
-		if length < 8 || length > maxHello || timeout > 1<<31-1 {
-			return 0, errors.New("what answers is no ZooKeeper")
+		if !c.known {
+			timeout, session := int32(binary.BigEndian.Uint32(packet[8:])), binary.BigEndian.Uint64(packet[12:])
+			if session != 0 { // 0: it knows no such session
+				if timeout < minTimeout {
+					return 0, fmt.Errorf("ZooKeeper: a session timeout of %d ms", timeout)
+				}
+				c.timeout.Store(int64(timeout))
+			}
 		}
-		if timeout > 0 { // 0: it knows no such session
-			c.timeout.Store(int64(timeout))
-		}
-		c.known, c.pending = true, head[:]
+		c.known, c.pending = true, packet
 	}
-	if len(c.pending) > 0 {
-		n := copy(into, c.pending)
-		c.pending = c.pending[n:]
-		return n, nil
+	n := copy(into, c.pending)
+	c.pending = c.pending[n:]
+	return n, nil
+}
+
+// readPacket reads a packet, its length in front:
+//
+//	first       length, protocol int32, timeout int32 in ms, session int64, length of the password, …
+//	answers     length, xid int32, zxid int64, error int32, and a length or count for those we ask for, …
+//	of watches  length, xid -1, …
+//
+// Its answer to exists would have something else in place of the count; we do
+// not ask that.
+func readPacket(r io.Reader) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
 	}
-	return c.Conn.Read(into)
+	size := binary.BigEndian.Uint32(head[:])
+	if size < 16 || size > maxPacket {
+		return nil, fmt.Errorf("ZooKeeper: a packet of %d bytes", size)
+	}
+	packet := make([]byte, 4+size)
+	copy(packet, head[:])
+	if _, err := io.ReadFull(r, packet[4:]); err != nil {
+		return nil, err
+	}
+	if size < 20 || int32(binary.BigEndian.Uint32(packet[4:])) == -1 {
+		return packet, nil
+	}
+	switch n := binary.BigEndian.Uint32(packet[20:]); {
+	case n == 1<<32-1: // no data at all, which is as good as empty
+		binary.BigEndian.PutUint32(packet[20:], 0)
+	case n > size:
+		return nil, fmt.Errorf("ZooKeeper: %d things in a packet of %d bytes", n, size)
+	}
+	return packet, nil
 }
 
 // zkLog is where the client says what went wrong. None of it holds

@@ -20,13 +20,27 @@ import (
 // The adapter, without a ZooKeeper: integration/test_zookeeper.py has the real
 // one.
 
+// packet puts a length before the words of a packet.
+func packet(words ...any) []byte {
+	var b []byte
+	for _, w := range words {
+		if text, ok := w.(string); ok {
+			b = append(b, text...)
+		} else {
+			b, _ = binary.Append(b, binary.BigEndian, w)
+		}
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
+}
+
 // hello is the answer of a server to a new connection.
-func hello(length, timeout uint32) []byte {
-	b := binary.BigEndian.AppendUint32(nil, length)
-	b = binary.BigEndian.AppendUint32(b, 0)
-	b = binary.BigEndian.AppendUint32(b, timeout)
-	b = binary.BigEndian.AppendUint64(b, 7)
-	return append(b, "the password and what follows"...)
+func hello(timeout int32, session int64) []byte {
+	return packet(int32(0), timeout, session, int32(16), "a password of 16", "\x00")
+}
+
+// reply is an answer to a question.
+func reply(words ...any) []byte {
+	return packet(append([]any{int32(1), int64(1), int32(0)}, words...)...)
 }
 
 type readerConn struct {
@@ -36,30 +50,43 @@ type readerConn struct {
 
 func (c readerConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
 
-func TestHelloConn(t *testing.T) {
+func TestFrameConn(t *testing.T) {
+	good := string(hello(4000, 7))
 	for name, tt := range map[string]struct {
-		data    []byte
+		data    string
 		timeout int64
 		bad     bool
 	}{
-		"shorter timeout":  {hello(36, 4000), 4000, false},
-		"expired session":  {hello(36, 0), 10_000, false},
-		"length":           {hello(1<<31, 4000), 10_000, true},
-		"small":            {hello(7, 4000), 10_000, true},
-		"negative timeout": {hello(36, 1<<31), 10_000, true},
-		"ends early":       {hello(36, 4000)[:11], 10_000, true},
-		"another protocol": {[]byte("HTTP/1.1 400 Bad Request\r\n"), 10_000, true},
+		"shorter timeout":  {good, 4000, false},
+		"expired session":  {string(hello(0, 0)), 10_000, false},
+		"answers":          {good + string(reply()) + string(reply(int32(2), "abc")), 4000, false},
+		"news of a watch":  {good + string(packet(int32(-1), int64(-1), int32(0), int32(-1), int32(3), int32(2), "/m")), 4000, false},
+		"no timeout":       {string(hello(0, 7)), 10_000, true},
+		"negative timeout": {string(hello(-1, 7)), 10_000, true},
+		"short timeout":    {string(hello(99, 7)), 10_000, true},
+		"long password":    {string(packet(int32(0), int32(4000), int64(7), int32(1<<30))), 10_000, true},
+		"long hello":       {"\x7f" + good[1:], 10_000, true},
+		"ends early":       {good[:11], 10_000, true},
+		"another protocol": {"HTTP/1.1 400 Bad Request\r\n", 10_000, true},
+		"empty packet":     {good + string(packet()), 4000, true},
+		"short packet":     {good + string(packet(int32(1))), 4000, true},
+		"endless packet":   {good + "\xff\xff\xff\xff", 4000, true},
+		"many children":    {good + string(reply(int32(1<<27), "abc")), 4000, true},
 	} {
 		for kind, slow := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "bytewise": iotest.OneByteReader} {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				var timeout atomic.Int64
 				timeout.Store(10_000)
-				got, err := io.ReadAll(&helloConn{Conn: readerConn{Reader: slow(strings.NewReader(string(tt.data)))}, timeout: &timeout})
-				if (err != nil) != tt.bad || timeout.Load() != tt.timeout || !tt.bad && string(got) != string(tt.data) {
+				got, err := io.ReadAll(&frameConn{Conn: readerConn{Reader: slow(strings.NewReader(tt.data))}, timeout: &timeout})
+				if (err != nil) != tt.bad || timeout.Load() != tt.timeout || !tt.bad && string(got) != tt.data {
 					t.Errorf("%q, %v, timeout %d", got, err, timeout.Load())
 				}
 			})
 		}
+	}
+	got, err := io.ReadAll(&frameConn{Conn: readerConn{Reader: strings.NewReader(good + string(reply(int32(-1))))}, timeout: new(atomic.Int64)})
+	if err != nil || string(got) != good+string(reply(int32(0))) {
+		t.Errorf("no data at all: %q, %v", got, err)
 	}
 }
 
