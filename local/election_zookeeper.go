@@ -200,7 +200,7 @@ type frameConn struct {
 // Read is as that of net.Conn.
 func (c *frameConn) Read(into []byte) (int, error) {
 	if len(c.pending) == 0 {
-		packet, err := readPacket(c.Conn)
+		packet, err := readPacket(c.Conn, !c.known)
 		if err != nil {
 			return 0, err
 		}
@@ -228,7 +228,7 @@ func (c *frameConn) Read(into []byte) (int, error) {
 //
 // Its answer to exists would have something else in place of the count; we do
 // not ask that.
-func readPacket(r io.Reader) ([]byte, error) {
+func readPacket(r io.Reader, first bool) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
@@ -242,7 +242,7 @@ func readPacket(r io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(r, packet[4:]); err != nil {
 		return nil, err
 	}
-	if size < 20 || int32(binary.BigEndian.Uint32(packet[4:])) == -1 {
+	if size < 20 || !first && int32(binary.BigEndian.Uint32(packet[4:])) == -1 {
 		return packet, nil
 	}
 	switch n := binary.BigEndian.Uint32(packet[20:]); {

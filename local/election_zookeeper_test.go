@@ -65,6 +65,7 @@ func TestFrameConn(t *testing.T) {
 		"negative timeout": {string(hello(-1, 7)), 10_000, true},
 		"short timeout":    {string(hello(99, 7)), 10_000, true},
 		"long password":    {string(packet(int32(0), int32(4000), int64(7), int32(1<<30))), 10_000, true},
+		"longer password":  {string(packet(int32(-1), int32(4000), int64(7), int32(1<<30))), 10_000, true},
 		"long hello":       {"\x7f" + good[1:], 10_000, true},
 		"ends early":       {good[:11], 10_000, true},
 		"another protocol": {"HTTP/1.1 400 Bad Request\r\n", 10_000, true},
