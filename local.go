@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cmdq/local"
+	"cmdq/zookeeper"
 )
 
 func localCommand() *cobra.Command {
@@ -91,7 +92,7 @@ type electionFlags struct {
 	zk      string
 	timeout time.Duration
 
-	at *local.ZooKeeper
+	at *zookeeper.Address
 }
 
 func (e *electionFlags) register(f *pflag.FlagSet) {

@@ -3,12 +3,13 @@ package local
 import (
 	"bytes"
 	"errors"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
+
+	"cmdq/zookeeper"
 )
 
 // announcement is what a master writes about itself for all who look for the
@@ -83,10 +84,11 @@ func readAnnouncement(node string, data []byte) (string, error) {
 		ip := info.IP
 		host = netip.AddrFrom4([4]byte{byte(ip), byte(ip >> 8), byte(ip >> 16), byte(ip >> 24)}).String()
 	}
-	if !isHost(host) || port == 0 || port > 65535 {
+	at, err := zookeeper.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
+	if err != nil {
 		return "", errNoMaster
 	}
-	return net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10)), nil
+	return at, nil
 }
 
 // nodeNumber takes the name of a node apart: what comes before the number that

@@ -2,13 +2,13 @@ package local
 
 import (
 	"encoding/json"
-	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
+
+	"cmdq/zookeeper"
 )
 
 // TestAnnounce compares with what a master of Apache Mesos 1.12 wrote.
@@ -84,9 +84,7 @@ func FuzzReadAnnouncement(f *testing.F) {
 		if err != nil {
 			return
 		}
-		host, port, err := net.SplitHostPort(at)
-		n, notPort := strconv.Atoi(port)
-		if err != nil || !isHost(host) || notPort != nil || n < 1 || n > 65535 {
+		if again, err := zookeeper.HostPort(at, ""); err != nil || again != at {
 			t.Fatalf("%q from %q", at, data)
 		}
 		if strings.HasPrefix(node, announcementName) && !json.Valid(data) {

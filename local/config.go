@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"cmdq/zookeeper"
 )
 
 // Config is what a cluster is started with.
@@ -75,7 +77,7 @@ type Config struct {
 	// ZooKeeper, if not nil, is where this master and others elect the one that
 	// leads. Only that one has agents and takes frameworks; the others point to
 	// it. A session there lasts for ZooKeeperTimeout, default 10 s.
-	ZooKeeper        *ZooKeeper
+	ZooKeeper        *zookeeper.Address
 	ZooKeeperTimeout time.Duration
 
 	// Chaos serves /chaos on the master's port: faults on purpose.

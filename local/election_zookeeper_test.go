@@ -1,136 +1,111 @@
 package local
 
 import (
-	"context"
-	"encoding/binary"
 	"errors"
 	"io"
-	"net"
-	"runtime"
-	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/go-zookeeper/zk"
-	"github.com/sirupsen/logrus"
+
+	"cmdq/zookeeper"
+	"cmdq/zookeeper/zookeepertest"
 )
 
-// The adapter, without a ZooKeeper: integration/test_zookeeper.py has the real
-// one.
+// The adapter, without a real ZooKeeper: integration/test_zookeeper.py has that.
 
-// packet puts a length before the words of a packet.
-func packet(words ...any) []byte {
-	var b []byte
-	for _, w := range words {
-		if text, ok := w.(string); ok {
-			b = append(b, text...)
-		} else {
-			b, _ = binary.Append(b, binary.BigEndian, w)
+// dialled is a session with a server of our own.
+func dialled(t *testing.T, s *zookeepertest.Server, notify func(error)) group {
+	t.Helper()
+	at, err := zookeeper.Parse("zk://ann:s3cret@" + s.Addr() + zookeepertest.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := dialZooKeeper(t.Context(), &at, time.Hour, notify)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.close)
+	return g
+}
+
+// TestZooKeeperGroup enters a group, and hears of others.
+func TestZooKeeperGroup(t *testing.T) {
+	s := zookeepertest.New(t)
+	told := make(chan error, 10)
+	g := dialled(t, s, func(err error) { told <- err })
+	name, timeout, err := g.enter([]byte("we"))
+	if err != nil || name != "json.info_0000000001" || timeout != 10*time.Second {
+		t.Fatal(name, timeout, err)
+	}
+	if nodes, err := g.members(true); err != nil || len(nodes) != 1 || nodes[0] != name {
+		t.Fatal(nodes, err)
+	}
+	s.Change(func(nodes map[string]string) { nodes["json.info_0000000002"] = "other" })
+	select {
+	case err := <-told:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("not told")
+	}
+	if nodes, err := g.members(false); err != nil || len(nodes) != 2 {
+		t.Fatal(nodes, err)
+	}
+	for node, want := range map[string]string{name: "we", "json.info_0000000002": "other", "gone": ""} {
+		data, err := g.read(node)
+		if string(data) != want || errors.Is(err, errNoNode) != (want == "") {
+			t.Error(node, string(data), err)
 		}
 	}
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
+	if auth := s.Credentials(); len(auth) != 1 || auth[0] != "digest ann:s3cret" {
+		t.Error(auth)
+	}
 }
 
-// hello is the answer of a server to a new connection.
-func hello(timeout int32, session int64) []byte {
-	return packet(int32(0), timeout, session, int32(16), "a password of 16", "\x00")
+// TestPathNotOurs: a part of the path that we may not read is there.
+func TestPathNotOurs(t *testing.T) {
+	s := zookeepertest.New(t)
+	s.Wrap = func(op int32, frame []byte) []byte {
+		if op == zookeepertest.Get {
+			copy(frame[16:], zookeepertest.Words(int32(-102))) // no authentication
+		}
+		return frame
+	}
+	if name, _, err := dialled(t, s, func(error) {}).enter(nil); err != nil || name == "" {
+		t.Error(name, err)
+	}
 }
 
-// reply is an answer to a question.
-func reply(words ...any) []byte {
-	return packet(append([]any{int32(1), int64(1), int32(0)}, words...)...)
-}
-
-type readerConn struct {
-	net.Conn
-	io.Reader
-}
-
-func (c readerConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
-
-func TestFrameConn(t *testing.T) {
-	good := string(hello(4000, 7))
-	for name, tt := range map[string]struct {
-		data    string
-		timeout int64
-		bad     bool
+// TestHostileZooKeeper: what answers with rubbish ends a question, not us.
+func TestHostileZooKeeper(t *testing.T) {
+	for name, wrong := range map[string]struct {
+		op   int32
+		at   int
+		with []byte
 	}{
-		"shorter timeout":  {good, 4000, false},
-		"expired session":  {string(hello(0, 0)), 10_000, false},
-		"answers":          {good + string(reply()) + string(reply(int32(2), "abc")), 4000, false},
-		"news of a watch":  {good + string(packet(int32(-1), int64(-1), int32(0), int32(-1), int32(3), int32(2), "/m")), 4000, false},
-		"no timeout":       {string(hello(0, 7)), 10_000, true},
-		"negative timeout": {string(hello(-1, 7)), 10_000, true},
-		"short timeout":    {string(hello(99, 7)), 10_000, true},
-		"long password":    {string(packet(int32(0), int32(4000), int64(7), int32(1<<30))), 10_000, true},
-		"longer password":  {string(packet(int32(-1), int32(4000), int64(7), int32(1<<30))), 10_000, true},
-		"long hello":       {"\x7f" + good[1:], 10_000, true},
-		"ends early":       {good[:11], 10_000, true},
-		"another protocol": {"HTTP/1.1 400 Bad Request\r\n", 10_000, true},
-		"empty packet":     {good + string(packet()), 4000, true},
-		"short packet":     {good + string(packet(int32(1))), 4000, true},
-		"endless packet":   {good + "\xff\xff\xff\xff", 4000, true},
-		"many children":    {good + string(reply(int32(1<<27), "abc")), 4000, true},
+		"no session timeout": {zookeepertest.Greeting, 8, make([]byte, 4)},
+		"many children":      {zookeepertest.Children, 20, []byte{255, 255, 255, 254}},
+		"short answer":       {zookeepertest.Children, 0, []byte{0, 0, 0, 4}},
 	} {
-		for kind, slow := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "bytewise": iotest.OneByteReader} {
-			t.Run(name+" "+kind, func(t *testing.T) {
-				var timeout atomic.Int64
-				timeout.Store(10_000)
-				got, err := io.ReadAll(&frameConn{Conn: readerConn{Reader: slow(strings.NewReader(tt.data))}, timeout: &timeout})
-				if (err != nil) != tt.bad || timeout.Load() != tt.timeout || !tt.bad && string(got) != tt.data {
-					t.Errorf("%q, %v, timeout %d", got, err, timeout.Load())
-				}
-			})
-		}
-	}
-	got, err := io.ReadAll(&frameConn{Conn: readerConn{Reader: strings.NewReader(good + string(reply(int32(-1))))}, timeout: new(atomic.Int64)})
-	if err != nil || string(got) != good+string(reply(int32(0))) {
-		t.Errorf("no data at all: %q, %v", got, err)
-	}
-}
-
-// TestZooKeeperSilent is a session with servers that are not there, or that take
-// connections and say nothing: its end is quick, and nothing is left of it.
-func TestZooKeeperSilent(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	quiet := logrus.New()
-	quiet.SetOutput(io.Discard)
-	for name, server := range map[string]string{"silent": silent.Addr().String(), "closed": closed.Addr().String()} {
 		t.Run(name, func(t *testing.T) {
-			before := runtime.NumGoroutine()
-			at, err := ParseZooKeeper("zk://ann:s3cret@" + server + "/mesos")
-			if err != nil {
-				t.Fatal(err)
+			s := zookeepertest.New(t)
+			s.Wrap = func(op int32, frame []byte) []byte {
+				if op == wrong.op {
+					copy(frame[wrong.at:], wrong.with)
+				}
+				return frame
 			}
-			ctx, cancel := context.WithCancel(t.Context())
-			g, err := dialZooKeeper(ctx, at, time.Hour, logrus.NewEntry(quiet), func(error) {})
-			if err != nil {
-				t.Fatal(err)
+			g := dialled(t, s, func(error) {})
+			_, _, err := g.enter(nil)
+			if err == nil {
+				_, err = g.members(true)
 			}
-			ended := make(chan error, 1)
-			go func() { _, _, err := g.enter(nil); ended <- err }()
-			if name == "silent" {
-				cancel()
-			}
-			err = <-ended
 			var denied *denial
-			if err == nil || errors.As(err, &denied) || strings.Contains(err.Error(), "s3cret") {
+			if err == nil || errors.As(err, &denied) {
 				t.Error(err)
 			}
-			g.close()
-			cancel()
-			awaitGoroutines(t, before)
 		})
 	}
 }

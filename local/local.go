@@ -117,7 +117,7 @@ func (c *Cluster) standForElection() {
 	dial := c.cfg.dialGroup
 	if dial == nil {
 		dial = func(ctx context.Context, timeout time.Duration, notify func(error)) (group, error) {
-			return dialZooKeeper(ctx, c.cfg.ZooKeeper, timeout, c.cfg.Log, notify)
+			return dialZooKeeper(ctx, c.cfg.ZooKeeper, timeout, notify)
 		}
 	}
 	e := &election{

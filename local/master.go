@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/sirupsen/logrus"
+
+	"cmdq/zookeeper"
 )
 
 // How much the master keeps of what has ended (Mesos: src/master/constants.hpp).
@@ -33,8 +35,8 @@ type master struct {
 	life   atomic.Int64           // how often it was restarted
 	leader atomic.Pointer[leader] // who leads; never nil, and only changed by the master itself
 
-	electorate *ZooKeeper    // where it stands for election; nil: it always leads
-	session    time.Duration // of the election
+	electorate *zookeeper.Address // where it stands for election; nil: it always leads
+	session    time.Duration      // of the election
 
 	id      string    // a uuid; the ids of all it names start with it
 	now     time.Time // of what is being handled

@@ -185,7 +185,7 @@ func New(cfg Config) (*Conn, error) {
 		c.transport.TLSHandshakeTimeout = 10 * time.Second
 	}
 	if masters.ZooKeeper() {
-		c.leaders = followZooKeeper(c.ctx, masters, c.scheme == "https", c.log)
+		c.leaders = followZooKeeper(c.ctx, masters.zk, c.scheme == "https", c.log)
 	} else {
 		c.leaders = &list{hosts: masters.hosts}
 	}

@@ -3,6 +3,8 @@ package mesosapi
 import (
 	"fmt"
 	"strings"
+
+	"cmdq/zookeeper"
 )
 
 // apiPath is the scheduler API of a master.
@@ -37,7 +39,7 @@ func leaderIn(location, ours string) (hostport string, err error) {
 	if path != "" && path != "/" && path != apiPath && path != strings.TrimPrefix(apiPath, "/master") {
 		return fail("that is no scheduler API")
 	}
-	hostport, err = parseHostPort(rest, DefaultPort)
+	hostport, err = zookeeper.HostPort(rest, DefaultPort)
 	if err != nil {
 		return fail(err.Error())
 	}

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"cmdq/zookeeper"
 )
 
 // infoPrefix begins the names of the nodes that masters put into ZooKeeper. The
@@ -83,7 +85,7 @@ func leaderAt(data []byte, byName bool) (hostport string, err error) {
 	if host == "" || byName && name != "" {
 		host = name
 	}
-	hostport, err = joinHostPort(host, strconv.FormatInt(port, 10))
+	hostport, err = zookeeper.JoinHostPort(host, strconv.FormatInt(port, 10))
 	if err != nil {
 		return "", fmt.Errorf("has no usable address: %w", err)
 	}

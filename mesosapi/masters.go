@@ -5,27 +5,22 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
-	"unicode"
+
+	"cmdq/zookeeper"
 )
 
-const (
-	// DefaultPort is where a Mesos master listens unless it is told otherwise.
-	DefaultPort = "5050"
-
-	zkPort = "2181" // of ZooKeeper
-	zkSign = "zk://"
-)
+// DefaultPort is where a Mesos master listens unless it is told otherwise.
+const DefaultPort = "5050"
 
 // Masters says where the masters of a cluster are: one address, some of them, or
 // the ZooKeeper that knows the leader. The zero value is nowhere. No form of it
 // that fmt prints holds a password.
 type Masters struct {
-	hosts  []string // host:port, of the masters or of the ZooKeeper servers
-	secure bool     // https:// stood before them
-	path   string   // in ZooKeeper, without a slash at its end; empty: not ZooKeeper
-	digest *string  // user:password for ZooKeeper, or nil; a pointer, as fmt would print what is here
+	hosts  []string          // host:port; none if ZooKeeper is asked
+	secure bool              // https:// stood before them
+	zk     zookeeper.Address // or nowhere
 }
 
 // ParseMasters reads where the masters are:
@@ -36,31 +31,32 @@ type Masters struct {
 //	zk://[user:password@]h1:2181,h2:2181/path
 //
 // Ports are 5050 and 2181 where none is said; an IPv6 address stands in brackets
-// if a port follows. The path must be more than "/", as Mesos wants it, and user
-// and password are taken as they stand, as Mesos takes them: the last @ ends
-// them, and they hold no slash (include/mesos/zookeeper/url.hpp). The error is
-// one line and does not repeat an address that may hold a password: the @ behind
-// one may be missing, or written as %40.
+// if a port follows. What stands behind zk:// is read by zookeeper.Parse. The
+// error is one line, and does not repeat an address that may hold a password: the
+// @ behind one may be missing, or written as %40.
 func ParseMasters(s string) (Masters, error) {
-	var m Masters
-	var err error
 	switch {
-	case strings.HasPrefix(s, zkSign):
-		m, err = parseZooKeeper(strings.TrimPrefix(s, zkSign))
+	case strings.Contains(strings.ToLower(s), "zk:/"):
+		at, err := zookeeper.Parse(s)
+		if err != nil {
+			return Masters{}, fmt.Errorf("master address: %w; use zk://host:2181/path or zk://user:password@host:2181/path", err)
+		}
+		return Masters{zk: at}, nil
 	case strings.Contains(s, "@"):
-		return Masters{}, errors.New("master address: credentials do not belong there; use --principal and --secret-file")
-	default:
-		m, err = parseList(s)
+		return Masters{}, errors.New("master address: " + noCredentials)
 	}
-	if err == nil {
-		return m, nil
+	m, err := parseList(s)
+	switch {
+	case err != nil && strings.Contains(s, "%40"):
+		return Masters{}, fmt.Errorf("master address: %w; %s", err, noCredentials)
+	case err != nil:
+		const use = "use host, host:port, http:// or https:// and these, a list with commas, or zk://host:2181/path"
+		return Masters{}, fmt.Errorf("master address %q: %w; %s", oneLine(s), err, use)
 	}
-	const use = "use host, host:port, http:// or https:// and these, a list with commas, or zk://host:2181/path"
-	if strings.Contains(s, "@") || strings.Contains(s, "%40") || strings.Contains(strings.ToLower(s), zkSign) {
-		return Masters{}, fmt.Errorf("master address: %w; use zk://host:2181/path or zk://user:password@host:2181/path", err)
-	}
-	return Masters{}, fmt.Errorf("master address %q: %w; %s", oneLine(s), err, use)
+	return m, nil
 }
+
+const noCredentials = "credentials do not belong there; use --principal and --secret-file"
 
 func parseList(s string) (Masters, error) {
 	var m Masters
@@ -76,78 +72,16 @@ func parseList(s string) (Masters, error) {
 		} else if scheme != "" && m.secure != (scheme == "https") {
 			return Masters{}, errors.New("a list is all http or all https")
 		}
-		hostport, err := parseHostPort(rest, DefaultPort)
+		hostport, err := zookeeper.HostPort(rest, DefaultPort)
 		if err != nil {
 			return Masters{}, err
 		}
-		if err := m.add(hostport); err != nil {
-			return Masters{}, err
+		if slices.Contains(m.hosts, hostport) {
+			return Masters{}, fmt.Errorf("%s is named twice", hostport)
 		}
+		m.hosts = append(m.hosts, hostport)
 	}
 	return m, nil
-}
-
-func (m *Masters) add(hostport string) error {
-	for _, before := range m.hosts {
-		if before == hostport {
-			return fmt.Errorf("%s is named twice", hostport)
-		}
-	}
-	m.hosts = append(m.hosts, hostport)
-	return nil
-}
-
-// parseZooKeeper reads what stands behind zk://. Its errors repeat none of it,
-// unless it has no credentials.
-func parseZooKeeper(s string) (Masters, error) {
-	var m Masters
-	slash := strings.IndexByte(s, '/')
-	if slash < 0 {
-		slash = len(s)
-	}
-	authority, path := s[:slash], strings.TrimSuffix(s[slash:], "/")
-	if strings.Contains(path, "@") {
-		return m, errors.New("the path in ZooKeeper holds an @; user and password hold no slash")
-	}
-	if path == "" {
-		return m, errors.New(`there is no path in ZooKeeper, such as /mesos ("/" alone is none)`)
-	}
-	if err := checkPath(path); err != nil {
-		return m, err
-	}
-	m.path = path
-	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		user, password, both := strings.Cut(authority[:at], ":")
-		if !both || user == "" || password == "" {
-			return Masters{}, errors.New("the credentials for ZooKeeper are no user:password")
-		}
-		digest := authority[:at]
-		m.digest, authority = &digest, authority[at+1:]
-	}
-	for one := range strings.SplitSeq(authority, ",") {
-		hostport, err := parseHostPort(one, zkPort)
-		if err == nil {
-			err = m.add(hostport)
-		}
-		if err != nil {
-			return Masters{}, fmt.Errorf("ZooKeeper server: %w", err)
-		}
-	}
-	return m, nil
-}
-
-// checkPath refuses what ZooKeeper would not take as the path of a node.
-func checkPath(path string) error {
-	for part := range strings.SplitSeq(path[1:], "/") {
-		if part == "" || part == "." || part == ".." {
-			return errors.New("the path in ZooKeeper has an empty part, . or .. in it")
-		}
-	}
-	odd := func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) || r == ' ' }
-	if len(path) > 1000 || strings.ContainsFunc(path, odd) {
-		return errors.New("the path in ZooKeeper is none that can be printed")
-	}
-	return nil
 }
 
 // String is the canonical form, without credentials: host:port, or more of them
@@ -156,8 +90,8 @@ func checkPath(path string) error {
 func (m Masters) String() string {
 	hosts := strings.Join(m.hosts, ",")
 	switch {
-	case m.path != "":
-		return zkSign + hosts + m.path
+	case m.ZooKeeper():
+		return m.zk.String()
 	case m.secure:
 		return "https://" + hosts
 	}
@@ -168,7 +102,7 @@ func (m Masters) String() string {
 func (m Masters) GoString() string { return "mesosapi.Masters(" + m.String() + ")" }
 
 // ZooKeeper tells whether ZooKeeper is asked who leads.
-func (m Masters) ZooKeeper() bool { return m.path != "" }
+func (m Masters) ZooKeeper() bool { return m.zk.Path != "" }
 
 // Secure tells whether https:// stands before the address. Behind zk:// it
 // cannot stand: there Config.TLS decides.
@@ -177,7 +111,7 @@ func (m Masters) Secure() bool { return m.secure }
 // Page is the address of the page of the first master; empty if only ZooKeeper
 // knows one. Conn.Page knows better once there was a stream.
 func (m Masters) Page() string {
-	if len(m.hosts) == 0 || m.ZooKeeper() {
+	if len(m.hosts) == 0 {
 		return ""
 	}
 	scheme := "http://"
@@ -197,55 +131,5 @@ func (m Masters) Loopback() bool {
 			return false
 		}
 	}
-	return len(m.hosts) > 0 && m.path == ""
-}
-
-// parseHostPort reads host or host:port and gives host:port.
-func parseHostPort(s, defaultPort string) (string, error) {
-	bare := s
-	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
-		bare = s[1 : len(s)-1]
-	}
-	if addr, err := netip.ParseAddr(bare); err == nil && addr.Is6() {
-		return joinHostPort(bare, defaultPort)
-	}
-	host, port := s, defaultPort
-	if strings.ContainsAny(s, ":[]") {
-		var err error
-		if host, port, err = net.SplitHostPort(s); err != nil {
-			return "", errors.New("not host:port")
-		}
-	}
-	return joinHostPort(host, port)
-}
-
-func joinHostPort(host, port string) (string, error) {
-	if err := checkHost(host); err != nil {
-		return "", err
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return "", errors.New("the port is a number from 1 to 65535")
-	}
-	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
-}
-
-func checkHost(host string) error {
-	if host == "" {
-		return errors.New("no host")
-	}
-	// A zone is any text to netip; ours are names of interfaces.
-	addr, zone, _ := strings.Cut(host, "%")
-	if _, err := netip.ParseAddr(addr); err == nil && (zone == "" || !strings.ContainsFunc(zone, notInHost)) {
-		return nil
-	}
-	if len(host) > 253 || host[0] == '-' || strings.ContainsFunc(host, notInHost) {
-		return errors.New("not the name or the address of a host")
-	}
-	return nil
-}
-
-func notInHost(r rune) bool {
-	letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-	return !letter && r != '.' && r != '-' && r != '_'
+	return len(m.hosts) > 0
 }

@@ -56,19 +56,6 @@ func TestParseMasters(t *testing.T) {
 	}
 }
 
-func TestCredentialsForZooKeeper(t *testing.T) {
-	for in, want := range map[string]string{"zk://z/m": "", "zk://u:pw@z/m": "u:pw", "zk://u:p@w:x@z/m": "u:p@w:x"} {
-		m, err := ParseMasters(in)
-		got := ""
-		if m.digest != nil {
-			got = *m.digest
-		}
-		if got != want || err != nil {
-			t.Errorf("%q: got %q %v", in, got, err)
-		}
-	}
-}
-
 func TestParseMastersRefuses(t *testing.T) {
 	const allowed = "use host, host:port, http:// or https://"
 	for in, words := range map[string]string{
@@ -106,7 +93,13 @@ func TestParseMastersRefuses(t *testing.T) {
 		"http://a,https://b": "all http or all https",
 		"https://a,http://b": "all http or all https",
 		"a,https://b":        "all http or all https",
-		"a,zk://b/m":         "use zk://",
+		"a,zk://b/m":         "not zk://",
+		"a,zk://u:hu%40b/m":  "not zk://",
+		"ZK://u:hu%40b/m":    "not zk://",
+		" zk://u:hu%40b/m":   "not zk://",
+		"zk:/u:hu%40b/m":     "not zk://",
+		"zk://u:hu%40b/m":    "ZooKeeper server: the port",
+		"zk://u:hu":          "no path",
 		"u:hush@m:5050":      "credentials do not belong there",
 		"https://u:hush@m":   "credentials do not belong there",
 
@@ -131,11 +124,8 @@ func TestParseMastersRefuses(t *testing.T) {
 		"zk://u:hush@z":                  "no path",
 		"zk://u:hu/sh@z/m":               "an @",
 		"zk://u:hush@z!/m":               "not the name",
-		"zk://u:hush%40z/m":              "the port",
-		"zk://u:hush":                    "no path",
 		"zk:///u:hush/../m":              "empty part",
-		"ZK://u:hush%40z/m":              "use zk://",
-		"http://u:hush%40z":              "the port",
+		"http://u:hush%40z":              "credentials do not belong there",
 		"zk://" + strings.Repeat("x", 9): "no path",
 	} {
 		m, err := ParseMasters(in)
@@ -191,13 +181,13 @@ func FuzzMasters(f *testing.F) {
 				t.Fatalf("%q: error of more than a line: %q", in, err)
 			}
 		} else {
-			if again, err := ParseMasters(m.String()); again.String() != m.String() || err != nil || again.digest != nil {
+			if again, err := ParseMasters(m.String()); again.String() != m.String() || err != nil || again.zk.Digest() != "" {
 				t.Fatalf("%q: %q read again is %q %v", in, m, again, err)
 			}
-			if strings.ContainsAny(m.String(), "@ \n\x1b") || m.ZooKeeper() && m.Secure() || len(m.hosts) == 0 {
+			if strings.ContainsAny(m.String(), "@ \n\x1b") || m.ZooKeeper() && m.Secure() || len(m.hosts) == 0 && !m.ZooKeeper() {
 				t.Fatalf("%q: got %q", in, m)
 			}
-			for _, hostport := range m.hosts {
+			for _, hostport := range append(m.hosts, m.zk.Servers...) {
 				isHostPort(t, in, hostport)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 	"github.com/sirupsen/logrus"
+
+	"cmdq/zookeeper"
 )
 
 const (
@@ -23,11 +25,11 @@ const (
 // While ZooKeeper cannot be reached, the leader that it named last counts: if
 // another leads by now, the old one redirects, or does not answer.
 type zkLeaders struct {
-	masters Masters
-	byName  bool // leaders are reached by name, as TLS wants it
-	log     *logrus.Entry
-	stop    context.CancelFunc
-	done    chan struct{} // closed when nothing runs any more
+	at     zookeeper.Address
+	byName bool // leaders are reached by name, as TLS wants it
+	log    *logrus.Entry
+	stop   context.CancelFunc
+	done   chan struct{} // closed when nothing runs any more
 
 	mu      sync.Mutex // protects what follows
 	leader  string     // host:port, or empty: nobody leads
@@ -36,8 +38,8 @@ type zkLeaders struct {
 }
 
 // followZooKeeper starts to follow until ctx ends or close is called.
-func followZooKeeper(ctx context.Context, masters Masters, byName bool, log *logrus.Entry) *zkLeaders {
-	z := newZKLeaders(masters, byName, log)
+func followZooKeeper(ctx context.Context, at zookeeper.Address, byName bool, log *logrus.Entry) *zkLeaders {
+	z := newZKLeaders(at, byName, log)
 	ctx, z.stop = context.WithCancel(ctx)
 	go func() {
 		defer close(z.done)
@@ -49,9 +51,9 @@ func followZooKeeper(ctx context.Context, masters Masters, byName bool, log *log
 	return z
 }
 
-func newZKLeaders(masters Masters, byName bool, log *logrus.Entry) *zkLeaders {
+func newZKLeaders(at zookeeper.Address, byName bool, log *logrus.Entry) *zkLeaders {
 	return &zkLeaders{
-		masters: masters, byName: byName, log: log, done: make(chan struct{}), changed: make(chan struct{}),
+		at: at, byName: byName, log: log, done: make(chan struct{}), changed: make(chan struct{}),
 		why: errors.New("ZooKeeper has not answered yet"),
 	}
 }
@@ -138,44 +140,27 @@ func (z *zkLeaders) trouble(err error) {
 // own: there is nothing of ours that a session would keep, and zk v1.0.4 has a
 // data race where it connects again and sets its watches anew.
 func (z *zkLeaders) session(ctx context.Context) {
-	sockets := newZKSockets()
-	defer sockets.close()
-	conn, states, err := zk.Connect(z.masters.hosts, zkSession, zk.WithHostProvider(new(turns)), zk.WithDialer(sockets.dial),
-		zk.WithLogger(silence{}), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxZKFrame), zk.WithMaxConnBufferSize(64<<10))
+	client, err := zookeeper.Connect(ctx, zookeeper.Config{At: z.at, Timeout: zkSession, Once: true})
 	if err != nil {
 		z.trouble(err)
 		return
 	}
-	defer func() {
-		conn.Close() // says goodbye, for a second at most
-		sockets.close()
-		for range states { // until its goroutines have ended
-		}
-	}()
-	defer context.AfterFunc(ctx, conn.Close)()
-	err = z.identify(conn, sockets.close)
+	defer client.Close()
+	err = client.Identify()
 	if err == nil {
-		err = z.follow(ctx, conn, sockets.lost, sockets.close)
+		err = z.follow(ctx, client, client.Lost(), client.Cut)
 	}
 	if ctx.Err() == nil {
-		z.trouble(sockets.explain(err))
+		z.trouble(err)
 	}
 }
 
-// identify gives ZooKeeper our user and password, if there are any.
-func (z *zkLeaders) identify(conn *zk.Conn, stuck func()) error {
-	if z.masters.digest == nil {
-		return nil
-	}
-	defer time.AfterFunc(zkAnswer, stuck).Stop()
-	return conn.AddAuth("digest", []byte(*z.masters.digest))
-}
-
-// znodes is what is read of ZooKeeper: a *zk.Conn. An error other than that a
-// node is not there or not ours to read means that the connection is of no use.
+// znodes is what is read of ZooKeeper: a *zookeeper.Client. An error other than
+// that a node is not there or not ours to read means that the connection is of no
+// use.
 type znodes interface {
-	ChildrenW(path string) ([]string, *zk.Stat, <-chan zk.Event, error)
-	Get(path string) ([]byte, *zk.Stat, error)
+	ChildrenW(path string) ([]string, <-chan zk.Event, error)
+	Get(path string) ([]byte, error)
 }
 
 // follow notes who leads whenever the nodes have changed, until the connection is
@@ -197,85 +182,48 @@ func (z *zkLeaders) follow(ctx context.Context, nodes znodes, lost <-chan struct
 		case <-changed:
 		case <-again:
 		case <-lost:
-			return errLost
+			return zookeeper.ErrLost
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-var errLost = errors.New("the connection was lost")
-
 // look notes who leads. It gives a watch of the nodes, or nil if there is
 // nothing yet that could be watched.
 func (z *zkLeaders) look(nodes znodes) (changed <-chan zk.Event, err error) {
-	names, _, changed, err := nodes.ChildrenW(z.masters.path)
+	names, changed, err := nodes.ChildrenW(z.at.Path)
 	switch {
 	case errors.Is(err, zk.ErrNoNode):
-		z.found("", fmt.Errorf("ZooKeeper has no %s: no master has been there", z.masters.path))
+		z.found("", fmt.Errorf("ZooKeeper has no %s: no master has been there", z.at.Path))
 		return nil, nil
 	case errors.Is(err, zk.ErrNoAuth):
-		z.found("", fmt.Errorf("ZooKeeper does not let us read %s", z.masters.path))
+		z.found("", fmt.Errorf("ZooKeeper does not let us read %s", z.at.Path))
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
 	name, any := lowest(names)
 	if !any {
-		z.found("", fmt.Errorf("no master leads: none is registered in ZooKeeper below %s", z.masters.path))
+		z.found("", fmt.Errorf("no master leads: none is registered in ZooKeeper below %s", z.at.Path))
 		return changed, nil
 	}
-	data, _, err := nodes.Get(z.masters.path + "/" + name)
+	data, err := nodes.Get(z.at.Path + "/" + name)
 	switch {
 	case errors.Is(err, zk.ErrNoNode): // it fell just now; the watch tells
 		z.found("", errors.New("no master leads: the last one has just left ZooKeeper"))
 		return changed, nil
 	case errors.Is(err, zk.ErrNoAuth):
-		z.found("", fmt.Errorf("ZooKeeper does not let us read %s/%s", z.masters.path, name))
+		z.found("", fmt.Errorf("ZooKeeper does not let us read %s/%s", z.at.Path, name))
 		return changed, nil
 	case err != nil:
 		return nil, err
 	}
 	leader, err := leaderAt(data, z.byName)
 	if err != nil {
-		z.found("", fmt.Errorf("%s/%s in ZooKeeper %w", z.masters.path, name, err))
+		z.found("", fmt.Errorf("%s/%s in ZooKeeper %w", z.at.Path, name, err))
 		return changed, nil
 	}
 	z.found(leader, nil)
 	return changed, nil
 }
-
-// silence is the log of the ZooKeeper library: what counts comes back as errors.
-type silence struct{}
-
-func (silence) Printf(string, ...any) {}
-
-// turns gives the ZooKeeper servers in turn, by name: names are looked up at
-// each try, and one that has no address does not spoil the others. Only the
-// library's loop uses it.
-type turns struct {
-	servers  []string
-	at       int
-	attempts int // since the last that was good
-}
-
-func (t *turns) Init(servers []string) error {
-	t.servers = servers // at least one: the library has looked
-	return nil
-}
-
-func (t *turns) Len() int { return len(t.servers) }
-
-// Next gives the next server; pause says that all had their turn, so that the
-// library gives up what waits and rests for a second.
-func (t *turns) Next() (server string, pause bool) {
-	pause = t.attempts > 0 && t.attempts%len(t.servers) == 0
-	t.attempts++
-	server = t.servers[t.at]
-	t.at = (t.at + 1) % len(t.servers)
-	return server, pause
-}
-
-// Connected begins to count anew; a server that takes us and lets us go at once
-// must not be asked without a pause.
-func (t *turns) Connected() { t.attempts = 1 }

@@ -16,6 +16,8 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"github.com/sirupsen/logrus"
+
+	"cmdq/zookeeper"
 )
 
 // tree is a ZooKeeper of one path in memory.
@@ -27,35 +29,35 @@ type tree struct {
 	vanish  string // is gone when it is read, though it was listed
 }
 
-func (f *tree) ChildrenW(string) ([]string, *zk.Stat, <-chan zk.Event, error) {
+func (f *tree) ChildrenW(string) ([]string, <-chan zk.Event, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
-		return nil, nil, nil, f.err
+		return nil, nil, f.err
 	}
 	if f.nodes == nil {
-		return nil, nil, nil, zk.ErrNoNode
+		return nil, nil, zk.ErrNoNode
 	}
 	watch := make(chan zk.Event, 1)
 	f.watches = append(f.watches, watch)
-	return slices.Sorted(maps.Keys(f.nodes)), nil, watch, nil
+	return slices.Sorted(maps.Keys(f.nodes)), watch, nil
 }
 
-func (f *tree) Get(path string) ([]byte, *zk.Stat, error) {
+func (f *tree) Get(path string) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	name := strings.TrimPrefix(path, "/m/")
 	data, there := f.nodes[name]
 	if f.err != nil {
-		return nil, nil, f.err
+		return nil, f.err
 	}
 	if name == f.vanish || !there {
 		f.vanish = ""
 		delete(f.nodes, name)
 		f.fire()
-		return nil, nil, zk.ErrNoNode
+		return nil, zk.ErrNoNode
 	}
-	return []byte(data), nil, nil
+	return []byte(data), nil
 }
 
 // fire tells the watches. The lock is held.
@@ -90,7 +92,7 @@ func following(t *testing.T, f *tree, lost chan struct{}) (*zkLeaders, <-chan er
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := newZKLeaders(m, false, silent())
+	z := newZKLeaders(m.zk, false, silent())
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	ended := make(chan error, 1)
@@ -181,7 +183,7 @@ func TestSessionLost(t *testing.T) {
 		lost := make(chan struct{})
 		_, ended = following(t, f, lost)
 		close(lost)
-		if err := <-ended; !errors.Is(err, errLost) {
+		if err := <-ended; !errors.Is(err, zookeeper.ErrLost) {
 			t.Errorf("got %v", err)
 		}
 		z.found("", errors.New("nobody"))
@@ -220,46 +222,11 @@ func TestWaitForLeader(t *testing.T) {
 	})
 }
 
-func TestTurns(t *testing.T) {
-	turn := new(turns)
-	if err := turn.Init([]string{"a", "b", "c"}); err != nil || turn.Len() != 3 {
-		t.Fatal(err)
-	}
-	var got []string
-	next := func() {
-		server, pause := turn.Next()
-		if pause {
-			server = "," + server
-		}
-		got = append(got, server)
-	}
-	for range 7 {
-		next()
-	}
-	turn.Connected()
-	for range 3 {
-		next()
-	}
-	if got, want := strings.Join(got, ""), "abc,abc,abc,a"; got != want {
-		t.Errorf("got %s, not %s", got, want)
-	}
-	one := new(turns)
-	if err := one.Init([]string{"a"}); err != nil {
-		t.Fatal(err)
-	}
-	for try := range 5 {
-		if _, pause := one.Next(); pause != (try > 0) {
-			t.Errorf("try %d: pause %t", try, pause)
-		}
-		one.Connected()
-	}
-}
-
 // The epoch of a stream ends when another master leads; nobody leading ends
 // nothing, and neither does a leader whom a redirect had named before.
 func TestLeaderChanges(t *testing.T) {
 	a, b := newFake(t, false), newFake(t, false)
-	z := newZKLeaders(Masters{hosts: []string{"z:2181"}, path: "/m"}, false, silent())
+	z := newZKLeaders(zookeeper.Address{Servers: []string{"z:2181"}, Path: "/m"}, false, silent())
 	z.stop = func() { close(z.done) }
 	c := connect(t, "unused", Config{})
 	c.leaders, c.limits.leader = z, 50*time.Millisecond
