@@ -21,9 +21,10 @@ import (
 type joblog struct {
 	path    string
 	file    *os.File
-	regular bool   // a pipe or a terminal can be neither cut nor read again
-	torn    bool   // its last line is, for a disk that was full
-	pending []byte // what could not be written yet
+	regular bool    // a pipe or a terminal can be neither cut nor read again
+	pipe    *outlet // to what is not regular: its reader may stop
+	torn    bool    // its last line is, for a disk that was full
+	pending []byte  // what could not be written yet
 }
 
 // maxPending bounds what waits for a disk, in bytes. What does not fit is
@@ -88,7 +89,7 @@ func openJoblog(path string) (*joblog, error) {
 	}
 	for _, own := range []*os.File{os.Stdout, os.Stderr} {
 		if its, err := own.Stat(); err == nil && os.SameFile(info, its) && own.Fd() != f.Fd() {
-			return &joblog{file: own}, f.Close()
+			return &joblog{path: path, file: own, pipe: newOutlet(own, maxPending, false)}, f.Close()
 		}
 	}
 	j := &joblog{path: path, file: f, regular: info.Mode().IsRegular()}
@@ -100,6 +101,9 @@ func openJoblog(path string) (*joblog, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("joblog: %w", err), f.Close())
+	}
+	if !j.regular {
+		j.pipe = newOutlet(f, maxPending, false)
 	}
 	return j, nil
 }
@@ -197,6 +201,11 @@ func (j *joblog) flush() error {
 	if len(j.pending) == 0 {
 		return nil
 	}
+	if j.pipe != nil {
+		_, _ = j.pipe.Write(j.pending) // an outlet never fails
+		j.pending = j.pending[:0]
+		return nil
+	}
 	text := j.pending
 	if j.torn {
 		text = append([]byte("\n"), text...)
@@ -220,8 +229,15 @@ func (j *joblog) cut(n int64) bool {
 	return err == nil && j.regular && info.Size() >= n && j.file.Truncate(info.Size()-n) == nil
 }
 
-// close gives the file back, unless it is that of everybody.
+// behind tells whether something could not be written yet.
+func (j *joblog) behind() bool { return len(j.pending) > 0 }
+
+// close gives the file back, unless it is that of everybody. A reader of a pipe
+// has time; who cannot wait for it asks twice.
 func (j *joblog) close() error {
+	if j.pipe != nil {
+		j.pipe.close(time.Hour)
+	}
 	if j.file == os.Stdout || j.file == os.Stderr {
 		return nil
 	}

@@ -44,11 +44,8 @@ func (j *journal) Append(records []scheduler.Record) error {
 func (j *journal) batch(records []scheduler.Record) store.Batch {
 	var b store.Batch
 	run, changed := j.run, false
-	run.Lines = nil
-	if j.joblog != nil {
-		run.Lines = hiddenEnds(records)
-		changed = len(run.Lines) > 0
-	}
+	run.Lines = j.hidden(records)
+	changed = len(run.Lines) > 0
 	for _, r := range records {
 		switch {
 		case r.Task != nil:
@@ -65,10 +62,30 @@ func (j *journal) batch(records []scheduler.Record) store.Batch {
 	return b
 }
 
+// hidden are the lines to keep with this batch: those that a full disk still has
+// to take among them. There is a bound, since a record has one.
+func (j *journal) hidden(records []scheduler.Record) []string {
+	const most = 4 << 20 // bytes
+	if j.joblog == nil {
+		return nil
+	}
+	var lines []string
+	if j.joblog.behind() {
+		lines = slices.Clone(j.run.Lines)
+	}
+	lines = append(lines, hiddenEnds(records)...)
+	size := 0
+	for i, line := range lines {
+		if size += len(line); size > most {
+			return lines[:i]
+		}
+	}
+	return lines
+}
+
 // hiddenEnds are the lines of the joblog for tasks that ended and were queued
 // again in one batch: their last state, which is what is stored, tells nothing
-// of that end. The lines are kept until the next change of the run, by when they
-// were written.
+// of that end. The lines are kept until they were written.
 func hiddenEnds(records []scheduler.Record) []string {
 	var lines []string
 	var later map[task.ID]*task.Task // what the task is at the end of the batch

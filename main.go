@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -77,13 +76,11 @@ func run(args []string) int {
 	return status
 }
 
-// lastWords is how long a reader of standard error that has stopped is waited for.
-const lastWords = 2 * time.Second
-
+// say tells a person, unless the reader of standard error has stopped.
 func say(words ...any) {
-	out := newOutlet(os.Stderr)
+	out, drain := standardError()
 	fmt.Fprintln(out, words...)
-	out.close(lastWords)
+	drain(lastWords)
 }
 
 const about = `cmdq runs the commands of tasks.yaml on Apache Mesos, or on this machine.

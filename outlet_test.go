@@ -26,7 +26,7 @@ func (g *gate) Write(p []byte) (int, error) {
 // is whole lines in their order.
 func TestOutlet(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
-	o := newOutlet(g)
+	o := newOutlet(g, maxWaiting, true)
 	line := strings.Repeat("x", 1023) + "\n"
 	for range 2 * maxWaiting / len(line) {
 		if n, err := o.Write([]byte(line)); n != len(line) || err != nil {
@@ -54,7 +54,7 @@ func TestOutlet(t *testing.T) {
 func TestOutletIsEmptiedAtTheEnd(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
 	close(g.open)
-	o := newOutlet(g)
+	o := newOutlet(g, maxWaiting, true)
 	want := ""
 	for range 1000 {
 		o.Write([]byte("line\n"))

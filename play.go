@@ -216,5 +216,6 @@ func (s *session) summary() error {
 	if s.cfg.embedded {
 		dir = s.workDir()
 	}
+	s.drain(lastWords) // on a terminal the log and the bar are in front of it
 	return summary(os.Stdout, s.sched, dir, s.page(), time.Since(s.journal.run.Began))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -127,9 +128,12 @@ func (s *session) beginRun() error {
 		return err
 	}
 	before := s.journal.run
-	owed := before.Owed
+	owed := slices.Clone(before.Owed)
 	if before.Framework.Subscribed && before.Master != "local" {
 		owed = append(owed, store.Owed{ID: before.Framework.ID, Master: before.Master, Since: s.began})
+	}
+	for i := range owed {
+		owed[i].Earlier = true
 	}
 	run := store.Run{Began: s.began, Master: s.master(), File: file, Framework: store.Framework{ID: uuid.NewString()}, Owed: owed}
 	if err := s.journal.store.Begin(run); err != nil {
@@ -178,7 +182,7 @@ func (s *session) saved(torn torn) (scheduler.Saved, error) {
 func (s *session) oweNothing(ctx context.Context, goesOn bool) (torn, error) {
 	var sent torn
 	for _, owed := range s.journal.run.Owed {
-		needed := goesOn && owed.Since.After(s.journal.run.Began) // and not that of a run before this one
+		needed := goesOn && !owed.Earlier
 		if needed {
 			s.log.Infof("framework %s has to be torn down at %s first", owed.ID, owed.Master)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
@@ -32,8 +33,8 @@ type session struct {
 	show  progress
 	began time.Time
 
-	out     *outlet          // to standard error
-	signals <-chan os.Signal // the first one that wants us to end
+	drain   func(time.Duration) // lets what was written to standard error be read
+	signals <-chan os.Signal    // the first one that wants us to end
 
 	journal *journal
 	resumed bool           // a run of before goes on
@@ -61,9 +62,10 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 	if fileErr != nil && !store.Exists(cfg.state) {
 		return badFile(fileErr) // and nothing is left behind
 	}
-	s.out = newOutlet(os.Stderr)
-	defer s.out.close(lastWords)
-	s.show = newProgress(cfg.progress, s.out)
+	var out io.Writer
+	out, s.drain = standardError()
+	defer func() { s.drain(lastWords) }()
+	s.show = newProgress(cfg.progress, out)
 	_, isBar := s.show.(*bar)
 	var err error
 	if s.log, err = cfg.log.logger(s.show, isBar); err != nil {

@@ -107,7 +107,7 @@ func (s *state) newFramework() {
 			s.end(t, a, task.Failed, "FRAMEWORK_REMOVED", "may still be running on "+a.Host)
 		} else {
 			a.Adrift = true
-			s.infra(t, a, "FRAMEWORK_REMOVED", "the framework was removed", newIDGrace)
+			s.infra(t, a, "FRAMEWORK_REMOVED", "the framework was removed", max(newIDGrace, t.Spec.KillGrace+adriftGrace))
 		}
 	}
 	s.dropFramework(TornDown)

@@ -53,9 +53,9 @@ func (s *state) taskInfo(t *task.Task, a *task.Attempt, resources []mesos.Resour
 
 // otherUser is our user where the master does not know that: it silently keeps the
 // one that a framework was first subscribed with (Mesos: src/master/validation.cpp,
-// preserveImmutableFields).
+// preserveImmutableFields). Our own cluster runs everything as itself.
 func (s *state) otherUser() string {
-	if s.framework.User == s.cfg.User || s.framework.User == "" {
+	if s.cfg.Own || s.framework.User == s.cfg.User || s.framework.User == "" {
 		return ""
 	}
 	return s.cfg.User

@@ -120,9 +120,12 @@ func (s *state) replace(t, n *task.Task, same bool) {
 	if s.before > 0 && old.State.Terminal() && !old.End.At.After(s.link.started) {
 		s.before-- // it is to be done now
 	}
-	s.enqueue(fresh)
 	a := old.Current()
 	adrift := a != nil && a.Adrift
+	if adrift && !same && old.Spec.RunsSame(n.Spec) {
+		fresh.History = []task.Attempt{*a} // it is the same command that may live
+	}
+	s.enqueue(fresh)
 	if adrift && old.State.Terminal() {
 		wake = a.Ended.Add(old.Spec.KillGrace + adriftGrace + 2*stopWait) // the TEARDOWN may have been slow
 		delayed = wake.After(s.now)

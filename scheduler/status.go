@@ -39,13 +39,16 @@ func (s *state) onUpdate(st *mesos.TaskStatus) {
 		}
 		return
 	}
-	if a != nil && (u.uuid != nil || !a.Seen) {
+	if a != nil && (u.uuid != nil || !a.Seen || a.Adrift && u.terminal()) {
 		defer s.recordOnce(t)
 	}
 	switch {
 	case t.State.Terminal():
 		s.unwantedUpdate(&u, st.TaskID.Value)
 		fill(a, &u)
+		if a != nil && u.terminal() {
+			a.Adrift = false // it does not live any more, and may be queued again
+		}
 	case !t.State.Active() || t.Current().Number != u.launch:
 		s.onStaleUpdate(t, a, &u, st.TaskID.Value)
 	default:

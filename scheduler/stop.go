@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
+	"cmdq/mesosapi"
 	"cmdq/task"
 )
 
@@ -139,7 +141,11 @@ func (s *state) onDetach() {
 func (s *state) onTornDown(err error) {
 	s.eff.Over = &Over{Why: s.leaving.why, Torn: err == nil}
 	if err != nil {
-		s.eff.Over.Message = err.Error()
+		s.eff.Over.Message = "teardown: " + err.Error()
+		var refused *mesosapi.Refused
+		if errors.As(err, &refused) && refused.Status == 401 {
+			s.eff.Over.Why = Refused // as by any call
+		}
 		return
 	}
 	s.recordFramework(TornDown, Framework{ID: s.leaving.id})

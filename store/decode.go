@@ -334,6 +334,8 @@ func decodeOwed(d *decoder) Owed {
 			o.Master = m.text()
 		case 3:
 			o.Since = m.time()
+		case 4:
+			o.Earlier = m.flag()
 		default:
 			m.unknown()
 		}

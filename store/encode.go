@@ -141,6 +141,7 @@ func encodeRun(e *encoder, r *Run) {
 			e.text(1, o.ID)
 			e.text(2, o.Master)
 			e.time(3, o.Since)
+			e.flag(4, o.Earlier)
 		})
 	}
 	for _, line := range r.Lines {

@@ -153,7 +153,7 @@ func randomRun(rnd *rand.Rand) *Run {
 	r := &Run{Began: randomTime(rnd), Master: "10.0.0.1:5050", File: randomText(rnd, 20), Stage: Stage(rnd.IntN(3)),
 		Framework: Framework{ID: randomText(rnd, 36), User: "ann", Subscribed: true, Seen: randomTime(rnd)}}
 	for range rnd.IntN(3) {
-		r.Owed = append(r.Owed, Owed{ID: randomText(rnd, 36), Master: "m", Since: randomTime(rnd)})
+		r.Owed = append(r.Owed, Owed{ID: randomText(rnd, 36), Master: "m", Since: randomTime(rnd), Earlier: true})
 	}
 	for range rnd.IntN(3) {
 		r.Lines = append(r.Lines, randomText(rnd, 50))

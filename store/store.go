@@ -47,6 +47,7 @@ type Framework struct {
 type Owed struct {
 	ID, Master string
 	Since      time.Time
+	Earlier    bool // it is of a run before this one: nothing of this one waits for that
 }
 
 // Run is what there is to know of a run beside its tasks.
