@@ -58,10 +58,10 @@ func (j *joblog) goOn(lines []string, tasks iter.Seq[*task.Task]) error {
 	return j.append(missing(tasks, written))
 }
 
-// openJoblog opens the file, to append to it; what is in it stays. Two runs cannot have the same one.
-// It waits for nobody: a pipe without a reader is an error. Where the path is our
-// own standard output or error, that is what is written to, so that lines and
-// summary do not overwrite each other.
+// openJoblog opens the file, to append to it; what is in it stays. Two runs
+// cannot have the same one. It waits for nobody: a pipe without a reader is an
+// error. Where the path is our own standard output or error, that is what is
+// written to, so that lines and summary do not overwrite each other.
 func openJoblog(path string) (*joblog, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NONBLOCK, 0o600)
 	if err != nil {
@@ -227,4 +227,3 @@ func (j *joblog) close() error {
 	}
 	return j.file.Close()
 }
-

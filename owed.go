@@ -69,4 +69,3 @@ func (s *session) tearDown(ctx context.Context, owed store.Owed, needed bool) er
 	defer conn.Close()
 	return scheduler.TearDown(ctx, s.schedulerConfig(), owed.ID, conn, conn.Incoming())
 }
-
