@@ -127,6 +127,7 @@ func (s *session) start(first scheduler.Load) error {
 		if err := s.restore(sent); err != nil {
 			return err
 		}
+		s.sayGoingOn()
 	}
 	if err := s.startJoblog(); err != nil {
 		return err
@@ -144,6 +145,18 @@ func (s *session) restore(sent torn) error {
 		return badState(err)
 	}
 	return nil
+}
+
+// sayGoingOn says so whatever the log level is: somebody may have expected a new
+// run.
+func (s *session) sayGoingOn() {
+	run, snap := s.journal.run, s.sched.Snapshot()
+	id := run.Framework.ID
+	if id == "" {
+		id = "a new framework id"
+	}
+	fmt.Fprintf(s.show, "cmdq: going on with the run of %s: %s, %d ended, as %s (--fresh begins a new one)\n",
+		run.Began.Local().Format(time.DateTime), count(snap.Tasks, "task"), snap.Ended(), id)
 }
 
 // connect makes the connection to a master; nothing is sent yet.
