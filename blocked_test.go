@@ -11,25 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopped is a pipe that is full and that nobody reads, as behind a stopped
-// terminal.
-func stopped(t *testing.T) *os.File {
-	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close(); w.Close() })
-	size, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 4096)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write([]byte(strings.Repeat("x", size))); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
 // TestNobodyReadsTheLog: the queue goes on, and a signal is heard.
 func TestNobodyReadsTheLog(t *testing.T) {
 	t.Parallel()
@@ -38,7 +19,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 		"  - {id: short, command: 'true', cpus: 0.1, mem: 10, count: 100}\n" +
 		"  - {id: long, command: 'echo $$ >pid; exec sleep 1000', cpus: 0.1, mem: 10}\n")
 	p.cmd = exec.Command(cmdqBinary(t), "run", "--log-level", "debug", "--progress", "plain")
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, stopped(t)
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, fullPipe(t)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +36,7 @@ func TestNobodyReadsTheSummary(t *testing.T) {
 	p := &program{t: t, dir: t.TempDir()}
 	p.write("tasks: [{id: a, command: 'true', cpus: 0.1, mem: 10}]\n")
 	p.cmd = exec.Command(cmdqBinary(t), "run", "--progress", "none")
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, stopped(t), &p.out
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, fullPipe(t), &p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
