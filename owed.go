@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"cmdq/scheduler"
@@ -67,5 +69,9 @@ func (s *session) tearDown(ctx context.Context, owed store.Owed, needed bool) er
 		return err
 	}
 	defer conn.Close()
-	return scheduler.TearDown(ctx, s.schedulerConfig(), owed.ID, conn, conn.Incoming())
+	err = scheduler.TearDown(ctx, s.schedulerConfig(), owed.ID, conn, conn.Incoming())
+	if why := conn.Why(); why != nil && errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("tear down framework %s: %w", owed.ID, why)
+	}
+	return err
 }

@@ -103,7 +103,7 @@ func (s *session) reload(ctx context.Context) {
 func (s *session) conclude(over scheduler.Over, status int) error {
 	switch over.Why {
 	case scheduler.NoMaster:
-		return &exit{exitCluster, errors.New(over.Message)}
+		return &exit{exitCluster, s.noMaster(over)}
 	case scheduler.Refused:
 		return &exit{exitCluster, fmt.Errorf("the master at %s refuses us: %s", s.master(), over.Message)}
 	case scheduler.Detached:
@@ -115,6 +115,14 @@ func (s *session) conclude(over scheduler.Over, status int) error {
 		return err
 	}
 	return s.tellSummary()
+}
+
+// noMaster says why, also if no try has ended yet.
+func (s *session) noMaster(over scheduler.Over) error {
+	if why := s.conn.Why(); why != nil && over.Cause == nil {
+		return fmt.Errorf("%s: %w", over.Message, why)
+	}
+	return errors.New(over.Message)
 }
 
 // leftBehind says what becomes of what runs when we leave.

@@ -76,8 +76,13 @@ type Incoming struct {
 
 	// Down says that the stream ended or could not be opened: an *Unreachable,
 	// or a *Refused if the master did not want the SUBSCRIBE. It comes once and
-	// as the last of its epoch, but not for an epoch that Subscribe or Close ended.
+	// as the last of its epoch, but for Moved; and not for an epoch that Subscribe
+	// or Close ended.
 	Down error
+
+	// Moved says, once and after Down, that ZooKeeper names a leader who was not
+	// talked to in this epoch: to subscribe again is worth a try now.
+	Moved bool
 
 	// Call is a call that failed (Err is a *NotSubscribed, *Refused or
 	// *Unreachable) or, if it is no acknowledgement, was answered well.
@@ -210,6 +215,19 @@ func (c *Conn) Page() string {
 		return c.scheme + "://" + *at + "/"
 	}
 	return c.masters.Page()
+}
+
+// Why says why there is no subscription, as far as that is known by now: who is
+// waited for, or how the last try ended. It is nil while there is one, and before
+// the first Subscribe if nobody has to be asked where the leader is.
+func (c *Conn) Why() error {
+	c.mu.Lock()
+	e := c.current
+	c.mu.Unlock()
+	if why := e.reason.Load(); why != nil {
+		return *why
+	}
+	return c.leaders.why()
 }
 
 // Incoming gives all that comes, in the order it came within an epoch. It is

@@ -13,7 +13,7 @@ import (
 
 // epoch is one subscription: from its SUBSCRIBE to the end of its stream.
 //
-//	run ─ opens the stream, reads it, and tells its end
+//	run ─ opens the stream, reads it, and tells its end; then of another leader
 //	 ├─ watchLeader  ends the stream when another master leads
 //	 ├─ sendAll      calls, one at a time
 //	 ├─ sendAll ×16  acknowledgements
@@ -36,6 +36,9 @@ type epoch struct {
 	end       context.CancelCauseFunc
 
 	at     atomic.Pointer[string] // host:port being talked to; before that, all that was configured
+	reason atomic.Pointer[error]  // why there is no subscription, nil if there is; before that, a leader is waited for
+	asked  string                 // host:port that the leaders gave; owned by run
+	led    string                 // who was last known to lead; watchLeader's, and run's before and after that
 	sub    subscription           // set before the senders start
 	took   bool                   // SUBSCRIBED came; owned by run
 	active sync.WaitGroup         // senders, and the watch for another leader
@@ -95,23 +98,39 @@ func (e *epoch) run(before *epoch, call *scheduler.Call) {
 	late.Stop()
 	e.outbox.end()
 	report.Wait()
+	e.reason.Store(&down)
 	e.c.deliver(e.ctx, Incoming{Epoch: e.n, Down: down})
+	if to := e.otherLeader(e.ctx); to != "" {
+		e.log.WithField("master", to).Debug("another leader is known")
+		e.c.deliver(e.ctx, Incoming{Epoch: e.n, Moved: true})
+	}
 }
 
 // watchLeader ends the stream when another master leads than the one that is
-// talked to, which may be there by a redirect before it is known to lead.
-func (e *epoch) watchLeader(from string) {
-	for {
-		to := e.c.leaders.moved(e.stream, from)
-		if to == "" {
-			return
-		}
-		if at := e.addr(); to != at {
-			e.end(fmt.Errorf("the leader changed from %s to %s", at, to))
-			return
-		}
-		from = to
+// talked to.
+func (e *epoch) watchLeader() {
+	if to := e.otherLeader(e.stream); to != "" {
+		e.end(fmt.Errorf("the leader changed from %s to %s", e.addr(), to))
 	}
+}
+
+// otherLeader waits for news of a leader that is not talked to; nobody when ctx
+// has ended. Who is talked to may be there by a redirect, before it is known to
+// lead.
+func (e *epoch) otherLeader(ctx context.Context) string {
+	for {
+		to := e.c.leaders.moved(ctx, e.led)
+		if to != e.addr() {
+			return to
+		}
+		e.led = to
+	}
+}
+
+// waits notes why there is no subscription yet.
+func (e *epoch) waits(why error) {
+	why = &Unreachable{Addr: e.addr(), Err: why}
+	e.reason.Store(&why)
 }
 
 // start lets calls leave.

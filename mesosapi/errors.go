@@ -53,7 +53,7 @@ func (e *Unreachable) Unwrap() error { return e.Err }
 
 func status(code int, words string) string {
 	name := strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
-	if words == "" {
+	if words == "" || strings.TrimSuffix(words, ".") == name { // Mesos says its status again
 		return name
 	}
 	return name + ": " + words

@@ -18,8 +18,12 @@ type leaders interface {
 	// that is open stays so until it breaks.
 	moved(ctx context.Context, from string) (hostport string)
 
+	// why says why no leader is known, or why that may be old; nil if all is well.
+	why() error
+
 	// tried hears how a SUBSCRIBE ended: which address of next's was asked, and
-	// which one took it, redirects followed; none if it was not taken.
+	// which one took it, redirects followed; none if it was not taken. A master
+	// that took it and then fell silent was asked and did not take it.
 	tried(asked, took string)
 
 	// close ends what runs, and waits for it. It may be called again.
@@ -57,5 +61,7 @@ func (l *list) tried(asked, took string) {
 		l.at = i
 	}
 }
+
+func (l *list) why() error { return nil }
 
 func (l *list) close() {}

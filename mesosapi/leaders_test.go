@@ -95,3 +95,32 @@ func TestMastersAreCanonical(t *testing.T) {
 		t.Errorf("got %s %v", got, err)
 	}
 }
+
+// A master that falls silent is not the first to be asked again.
+func TestListAfterSilence(t *testing.T) {
+	a, b := newFake(t, false), newFake(t, false)
+	atA, atB := a.start(), b.start()
+	a.subscribe = func(s *stream) {
+		s.open()
+		s.subscribed(0.1)
+		s.hold()
+	}
+	c := connect(t, atA+","+atB, Config{})
+	c.Subscribe(subscribe())
+	wantEvent(t, c, scheduler.Event_SUBSCRIBED)
+	wantUnreachable(t, wantDown(t, c), "no event for 0.5s")
+	c.Subscribe(subscribe())
+	wantEvent(t, c, scheduler.Event_SUBSCRIBED)
+	if c.Page() != "http://"+atB+"/" {
+		t.Errorf("page %s", c.Page())
+	}
+}
+
+// Mesos repeats its status in the body.
+func TestStatus(t *testing.T) {
+	for words, want := range map[string]string{"": "401 Unauthorized", "401 Unauthorized.": "401 Unauthorized", "who?": "401 Unauthorized: who?"} {
+		if got := status(401, words); got != want {
+			t.Errorf("%q: %s", words, got)
+		}
+	}
+}

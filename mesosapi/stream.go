@@ -30,15 +30,20 @@ func (e *epoch) follow(call *scheduler.Call) error {
 	if err != nil {
 		return &Refused{Addr: e.addr(), Message: oneLine("encode SUBSCRIBE: " + err.Error())}
 	}
-	asked, err := e.leader()
-	if err != nil {
+	if e.asked, err = e.leader(); err != nil {
 		return e.why(err)
 	}
-	e.at.Store(&asked)
-	e.active.Go(func() { e.watchLeader(asked) })
+	at := e.asked
+	e.at.Store(&at)
+	e.led = e.asked
+	e.active.Go(e.watchLeader)
 	defer func() {
-		if !e.took && e.ctx.Err() == nil {
-			e.c.leaders.tried(asked, "")
+		switch silent := errors.Is(context.Cause(e.stream), errNoEvent); {
+		case e.ctx.Err() != nil:
+		case !e.took:
+			e.c.leaders.tried(e.asked, "")
+		case silent:
+			e.c.leaders.tried(e.addr(), "")
 		}
 	}()
 	resp, err := e.open(body)
@@ -50,7 +55,7 @@ func (e *epoch) follow(call *scheduler.Call) error {
 	if err != nil {
 		return e.why(err)
 	}
-	return e.why(e.read(resp.Body, sub, asked))
+	return e.why(e.read(resp.Body, sub))
 }
 
 // leader gives where to subscribe, once that is known.
@@ -79,6 +84,7 @@ func (e *epoch) open(body []byte) (*http.Response, error) {
 		late := time.AfterFunc(limit, func() { e.end(fmt.Errorf("no answer to SUBSCRIBE within %s", seconds(limit))) })
 		defer late.Stop()
 		e.log.WithField("master", e.addr()).Debug("subscribing")
+		e.waits(errNoAnswer)
 		resp, err := e.c.post(e.stream, e.addr(), e.c.subscribeHeader(), body)
 		if err != nil {
 			return nil, err
@@ -101,6 +107,11 @@ func (e *epoch) open(body []byte) (*http.Response, error) {
 		e.at.Store(&moved.to)
 	}
 }
+
+var (
+	errNoAnswer = errors.New("no answer to SUBSCRIBE yet")
+	errNoEvent  = errors.New("no event")
+)
 
 // asSubscribe reads an answer as one to SUBSCRIBE: before a subscription,
 // nothing can be about one that was lost.
@@ -128,8 +139,7 @@ func (e *epoch) accept(resp *http.Response) (subscription, error) {
 
 // read hands the events on until the stream breaks or goes silent. The watch
 // does not run while the reader of Incoming is waited for: that silence is ours.
-// asked is where the SUBSCRIBE was sent first.
-func (e *epoch) read(body io.Reader, sub subscription, asked string) error {
+func (e *epoch) read(body io.Reader, sub subscription) error {
 	frames := newFrames(body)
 	watch := e.watch(e.c.limits.interval)
 	defer func() { watch.stop() }()
@@ -153,7 +163,8 @@ func (e *epoch) read(body io.Reader, sub subscription, asked string) error {
 		case isFirst:
 			e.took = true
 			e.c.took.Store(&sub.master)
-			e.c.leaders.tried(asked, sub.master)
+			e.c.leaders.tried(e.asked, sub.master)
+			e.reason.Store(new(error))
 			watch = e.watch(beat(event.Subscribed.HeartbeatIntervalSeconds, e.c.limits.interval))
 			e.start(sub)
 			e.log.WithField("master", sub.master).Debug("subscribed")
@@ -187,7 +198,7 @@ type watch struct {
 
 func (e *epoch) watch(interval time.Duration) watch {
 	patience := missedBeats * interval
-	timer := time.AfterFunc(patience, func() { e.end(fmt.Errorf("no event for %s", seconds(patience))) })
+	timer := time.AfterFunc(patience, func() { e.end(fmt.Errorf("%w for %s", errNoEvent, seconds(patience))) })
 	return watch{timer, patience}
 }
 

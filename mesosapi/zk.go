@@ -33,7 +33,7 @@ type zkLeaders struct {
 
 	mu      sync.Mutex // protects what follows
 	leader  string     // host:port, or empty: nobody leads
-	why     error      // there is no leader, or ZooKeeper is out of reach
+	reason  error      // there is no leader, or ZooKeeper is out of reach
 	changed chan struct{}
 }
 
@@ -54,7 +54,7 @@ func followZooKeeper(ctx context.Context, at zookeeper.Address, byName bool, log
 func newZKLeaders(at zookeeper.Address, byName bool, log *logrus.Entry) *zkLeaders {
 	return &zkLeaders{
 		at: at, byName: byName, log: log, done: make(chan struct{}), changed: make(chan struct{}),
-		why: errors.New("ZooKeeper has not answered yet"),
+		reason: errors.New("ZooKeeper has not answered yet"),
 	}
 }
 
@@ -76,8 +76,7 @@ func (z *zkLeaders) next(ctx context.Context) (string, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			_, _, why := z.now() // it changes while we wait
-			return "", why
+			return "", z.why() // it changes while we wait
 		}
 	}
 }
@@ -96,6 +95,11 @@ func (z *zkLeaders) moved(ctx context.Context, from string) string {
 	}
 }
 
+func (z *zkLeaders) why() error {
+	_, _, why := z.now()
+	return why
+}
+
 func (z *zkLeaders) tried(string, string) {} // only ZooKeeper says who leads
 
 func (z *zkLeaders) close() {
@@ -106,14 +110,14 @@ func (z *zkLeaders) close() {
 func (z *zkLeaders) now() (leader string, changed <-chan struct{}, why error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return z.leader, z.changed, z.why
+	return z.leader, z.changed, z.reason
 }
 
 // found notes who leads, or why nobody does.
 func (z *zkLeaders) found(leader string, why error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.why = why
+	z.reason = why
 	if leader == z.leader {
 		return
 	}
@@ -131,7 +135,7 @@ func (z *zkLeaders) found(leader string, why error) {
 func (z *zkLeaders) trouble(err error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.why = fmt.Errorf("ZooKeeper cannot be asked: %w", err)
+	z.reason = fmt.Errorf("ZooKeeper cannot be asked: %w", err)
 	z.log.WithError(err).Debug("ZooKeeper cannot be asked")
 }
 

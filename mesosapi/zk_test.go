@@ -235,6 +235,7 @@ func TestLeaderChanges(t *testing.T) {
 	wantUnreachable(t, wantDown(t, c), "ZooKeeper has not answered yet")
 	atA, atB := a.start(), b.start()
 	z.found(atA, nil)
+	wantMoved(t, c, 1)
 	if n := c.Subscribe(subscribe()); n != 2 {
 		t.Errorf("epoch %d", n)
 	}
@@ -249,6 +250,7 @@ func TestLeaderChanges(t *testing.T) {
 	}
 	z.found(atB, nil)
 	wantUnreachable(t, wantDown(t, c), "the leader changed from "+atA+" to "+atB)
+	wantMoved(t, c, 2)
 
 	a.subscribe = redirectTo("//" + atB)
 	z.found(atA, nil)
@@ -261,4 +263,66 @@ func TestLeaderChanges(t *testing.T) {
 	}
 	z.found(atA, nil)
 	wantUnreachable(t, wantDown(t, c), "the leader changed from "+atB+" to "+atA)
+}
+
+func wantMoved(t *testing.T, c *Conn, epoch int) {
+	t.Helper()
+	if in := next(t, c); !in.Moved || in.Epoch != epoch || in.Down != nil {
+		t.Fatalf("got %+v", in)
+	}
+}
+
+// What Incoming has of an epoch after its end: Moved, once another master leads
+// than those that were talked to; Why tells how far it is.
+func TestLeaderMoved(t *testing.T) {
+	a, b := newFake(t, false), newFake(t, false)
+	atA, atB, dead := a.start(), b.start(), nobody(t)
+	z := newZKLeaders(zookeeper.Address{Servers: []string{"z:2181"}, Path: "/m"}, false, silent())
+	z.stop = sync.OnceFunc(func() { close(z.done) })
+	c := connect(t, "unused", Config{})
+	c.leaders, c.limits.leader = z, 50*time.Millisecond
+	wantWhy := func(words string) {
+		t.Helper()
+		if why := c.Why(); why == nil || !strings.Contains(why.Error(), words) {
+			t.Errorf("%v, not %q", why, words)
+		}
+	}
+
+	wantWhy("ZooKeeper has not answered yet")
+	c.Subscribe(subscribe()) // nobody is known to lead
+	wantDown(t, c)
+	wantWhy("master unused:5050: ZooKeeper has not answered yet")
+	z.found("", errors.New("nobody leads"))
+	z.found(dead, nil)
+	wantMoved(t, c, 1)
+
+	c.Subscribe(subscribe()) // it does not answer
+	wantDown(t, c)
+	wantWhy("master " + dead + ": ")
+	z.found("", errors.New("nobody leads"))
+	z.found(dead, nil) // the same again
+	z.found(atA, nil)
+	wantMoved(t, c, 2)
+
+	asked, answer := make(chan struct{}), make(chan struct{})
+	a.subscribe = func(s *stream) {
+		close(asked)
+		<-answer
+		redirectTo("//" + atB)(s)
+	}
+	c.Subscribe(subscribe()) // it points to b
+	<-asked
+	wantWhy("master " + atA + ": no answer to SUBSCRIBE yet")
+	close(answer)
+	wantEvent(t, c, scheduler.Event_SUBSCRIBED)
+	if why := c.Why(); why != nil {
+		t.Error(why)
+	}
+	z.found(atB, nil) // as is known
+	z.found(dead, nil)
+	wantDown(t, c)
+	wantMoved(t, c, 3)
+	if err := c.Close(); err != nil { // while an epoch waits for another leader
+		t.Error(err)
+	}
 }

@@ -42,6 +42,7 @@ func TestThroughZooKeeper(t *testing.T) {
 	k.Drop() // we connect again, and look again
 	k.Change(func(nodes map[string]string) { delete(nodes, "json.info_0000000002") })
 	wantUnreachable(t, wantDown(t, c), "the leader changed from "+atA+" to "+atB)
+	wantMoved(t, c, 1)
 	c.Subscribe(subscribe())
 	wantEvent(t, c, scheduler.Event_SUBSCRIBED)
 	if err := c.Close(); err != nil {

@@ -111,5 +111,6 @@ const (
 type Over struct {
 	Why     Why
 	Message string // what went wrong, in the master's or the system's words
+	Cause   error  // of NoMaster: how the last try ended, which Message says too; nil if none has
 	Torn    bool   // the master took our TEARDOWN, or has none to take
 }

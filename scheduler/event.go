@@ -12,7 +12,7 @@ import (
 // keyboard. step decides what follows from it.
 type Event interface{ event() }
 
-// The callbacks of the classic scheduler API are the first ten of these.
+// The callbacks of the classic scheduler API are ten of these.
 // registered and reregistered are both Subscribed: the first one of a run, and
 // those after it.
 type (
@@ -20,6 +20,9 @@ type (
 	Subscribed struct{ Info *sched.Event_Subscribed }
 	// Down says that the stream ended, or could not be opened: disconnected.
 	Down struct{ Err error }
+	// LeaderMoved says, after Down, that another master leads than the one that
+	// was tried.
+	LeaderMoved struct{}
 	// Offers brings what agents have left: resourceOffers.
 	Offers struct{ Offers []mesos.Offer }
 	// Rescinded takes an offer back: offerRescinded.
@@ -65,6 +68,7 @@ type (
 
 func (Subscribed) event()   {}
 func (Down) event()         {}
+func (LeaderMoved) event()  {}
 func (Offers) event()       {}
 func (Rescinded) event()    {}
 func (Updated) event()      {}
@@ -86,6 +90,8 @@ func fromWire(in mesosapi.Incoming) Event {
 	switch {
 	case in.Down != nil:
 		return Down{in.Down}
+	case in.Moved:
+		return LeaderMoved{}
 	case in.Call != nil:
 		return Answered{in.Call, in.Err}
 	case in.Event == nil:

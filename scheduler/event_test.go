@@ -33,6 +33,7 @@ func TestFromWire(t *testing.T) {
 		{"executorLost", event(sched.Event{Type: sched.Event_FAILURE, Failure: &sched.Event_Failure{AgentID: &agent, ExecutorID: &executor, Status: &status}}), "scheduler.ExecutorLost{a e 9}"},
 		{"error", event(sched.Event{Type: sched.Event_ERROR, Error: &sched.Event_Error{Message: "m"}}), "scheduler.Errored{m}"},
 		{"the answer to a call", mesosapi.Incoming{Call: &sched.Call{Type: sched.Call_REVIVE}, Err: cause}, "scheduler.Answered"},
+		{"another leader", mesosapi.Incoming{Moved: true}, "scheduler.LeaderMoved"},
 		{"heartbeat", event(sched.Event{Type: sched.Event_HEARTBEAT}), "scheduler.Heartbeat"},
 		{"inverse offers", event(sched.Event{Type: sched.Event_INVERSE_OFFERS}), "nothing"},
 		{"an update without content", event(sched.Event{Type: sched.Event_UPDATE}), "nothing"},

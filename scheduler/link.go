@@ -24,6 +24,7 @@ type link struct {
 	phase      phase
 	started    time.Time // of the first step
 	next       time.Time // when to try again, in phase down
+	jumped     time.Time // when a try was last put forward for a new leader
 	failures   int       // tries that went wrong since a stream last held
 	since      time.Time // of the last SUBSCRIBED
 	noted      time.Time // when Framework.Seen was last recorded by a heartbeat
@@ -49,7 +50,7 @@ func (l *link) due(cfg *Config) time.Time {
 func (s *state) tickLink() {
 	l := &s.link
 	if !l.ever && s.cfg.ConnectTimeout > 0 && !l.started.Add(s.cfg.ConnectTimeout).After(s.now) {
-		s.eff.Over = &Over{Why: NoMaster, Message: s.connectMessage()}
+		s.eff.Over = &Over{Why: NoMaster, Message: s.connectMessage(), Cause: l.last}
 		return
 	}
 	if l.phase != down || l.next.After(s.now) || !s.loaded || s.drained() {
@@ -145,6 +146,24 @@ func (s *state) onDown(err error) {
 	l.next = s.now.Add(wait)
 	s.revive = revive{wanted: s.revive.wanted}
 	s.warn("no master: %s; next try in %s", brief(err), wait.Round(10*time.Millisecond))
+}
+
+// onLeaderMoved puts the next try forward: who is asked now is not who failed. A
+// ZooKeeper that names one leader after the other gets no more than one such try
+// a second.
+func (s *state) onLeaderMoved() {
+	l := &s.link
+	if l.phase != down || s.leaving != nil {
+		return
+	}
+	l.failures = 0
+	next := s.now
+	if least := l.jumped.Add(connectFirst); next.Before(least) {
+		next = least
+	}
+	if next.Before(l.next) {
+		l.next, l.jumped = next, next
+	}
 }
 
 // onAnswered hears how a call went. Acknowledgements that get lost are asked

@@ -128,6 +128,8 @@ func (e *env) play(line string) {
 		e.step(Subscribed{&sched.Event_Subscribed{FrameworkID: &mesos.FrameworkID{Value: e.s.cfg.FrameworkID}}})
 	case "down":
 		e.step(Down{downError(rest)})
+	case "leader-moved":
+		e.step(LeaderMoved{})
 	case "offer":
 		var offers []mesos.Offer
 		for _, o := range strings.Split(rest, ";") {

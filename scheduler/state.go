@@ -72,6 +72,8 @@ func (s *state) step(now time.Time, ev Event) Effects {
 		s.onSubscribed(ev)
 	case Down:
 		s.onDown(ev.Err)
+	case LeaderMoved:
+		s.onLeaderMoved()
 	case Offers:
 		s.onOffers(ev.Offers)
 	case Rescinded:

@@ -24,8 +24,11 @@ func TearDown(ctx context.Context, cfg Config, framework string, master Master, 
 	for failures := 1; ; failures++ {
 		err := tearDownOnce(ctx, cfg, framework, master, incoming)
 		var refused *mesosapi.Refused
-		if err == nil || errors.As(err, &refused) {
-			return err
+		if err == nil {
+			return nil
+		}
+		if errors.As(err, &refused) {
+			return fmt.Errorf("tear down framework %s: %w", framework, err)
 		}
 		if ctx.Err() == nil || last == nil {
 			last = err
