@@ -89,7 +89,7 @@ func (l lie) Error() string { return string(l) }
 // server sends to our questions has 16 bytes first (xid, zxid and error; or, as
 // the greeting, version, timeout and session) and a length or a count behind
 // them, except for the news of a watch (xid -1) and for answers that end there.
-// What answers an exists has none, so that must not be asked: Client has it not.
+// What answers an exists has none, so a Client cannot ask that.
 func readFrame(r io.Reader, greeting bool) ([]byte, error) {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(r, head); err != nil {

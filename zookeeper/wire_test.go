@@ -131,7 +131,7 @@ func TestNoData(t *testing.T) {
 
 // Whatever passes the check is taken by the library without a panic, which it
 // would not survive.
-func FuzzZKFrames(f *testing.F) {
+func FuzzFrames(f *testing.F) {
 	f.Add(append(zookeepertest.Words(int32(20)), zookeepertest.Words(int32(3), int64(1), int32(0), int32(-1))...), false)
 	f.Add(append(zookeepertest.Words(int32(37)), zookeepertest.Words(int32(0), int32(10_000), int64(7), strings.Repeat("p", 16), byte(0))...), true)
 	f.Fuzz(func(t *testing.T, in []byte, greeting bool) {
