@@ -22,7 +22,7 @@ func BenchmarkOffers(b *testing.B) {
 	}
 	for left := b.N; left > 0; {
 		b.StopTimer()
-		s = newState(DefaultConfig())
+		s = newState(benchConfig())
 		now := time.Unix(1_700_000_000, 0)
 		s.step(now, manyTasks(tasks))
 		s.step(now, Subscribed{&sched.Event_Subscribed{}})
@@ -56,7 +56,7 @@ func manyTasks(n int) Load {
 // BenchmarkLife is the way of one task through the scheduler: launched, running,
 // finished, with its acknowledgements.
 func BenchmarkLife(b *testing.B) {
-	s := newState(DefaultConfig())
+	s := newState(benchConfig())
 	now := time.Unix(1_700_000_000, 0)
 	s.step(now, manyTasks(b.N))
 	s.step(now, Subscribed{&sched.Event_Subscribed{}})
@@ -79,4 +79,10 @@ func BenchmarkLife(b *testing.B) {
 			done++
 		}
 	}
+}
+
+func benchConfig() Config {
+	cfg := DefaultConfig()
+	cfg.FrameworkID = "f"
+	return cfg
 }
