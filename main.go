@@ -92,7 +92,8 @@ const about = `cmdq runs the commands of tasks.yaml on Apache Mesos, or on this 
 The queue follows tasks.yaml when it changes (cmdq) or reads it once (cmdq run).
 A start goes on with a run that is unfinished in --state.
 Exit status of "cmdq run": 0 every task finished, 1 some did not, 2 bad usage or
-tasks file, 3 the cluster cannot be reached or refuses us, 130 interrupted.`
+tasks file, 3 the cluster cannot be reached or refuses us, 130 after SIGINT,
+143 after SIGTERM or SIGHUP, which leave what runs alone.`
 
 func command() *cobra.Command {
 	q := queueFlags()
@@ -136,7 +137,8 @@ func runCommand() *cobra.Command {
 		Long: `Run the tasks of FILE (default: --tasks), or of standard input for "-", to
 their end, print a summary and exit: 0 every task finished, 1 some failed or
 was killed, 2 bad usage or tasks file, 3 the cluster cannot be reached or
-refuses us, 130 interrupted.`,
+refuses us, 130 after SIGINT, 143 after SIGTERM or SIGHUP. A run that is not at
+its end goes on with the next start.`,
 		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := ""
