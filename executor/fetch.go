@@ -1,14 +1,3 @@
-// Package executor does on an agent's side what a command needs there. So far
-// that is its URIs: Fetcher brings them into the sandbox before the command
-// starts, by the rules of the Mesos fetcher (Mesos: src/launcher/fetcher.cpp
-// and src/slave/containerizer/fetcher.cpp).
-//
-// A Fetcher's only state is its cache, guarded by a mutex; everything else
-// belongs to the one call of Fetch that made it. What comes from outside, the
-// URI, the bytes and every name in an archive, is not trusted: all writing
-// below a sandbox goes through an os.Root, into a new file that is renamed when
-// it is whole. The package never writes outside the sandbox and the cache
-// directory, never changes user, and never logs.
 package executor
 
 import (
@@ -38,7 +27,14 @@ type URI struct {
 	Cache      bool   // keep it in the cache directory, and take it from there
 }
 
-// Fetcher brings the URIs of a command into its sandbox. The zero value works,
+// Fetcher brings the URIs of a command into its sandbox before the command
+// starts, by the rules of the Mesos fetcher (Mesos: src/launcher/fetcher.cpp and
+// src/slave/containerizer/fetcher.cpp). Its only state is its cache, guarded by a
+// mutex; everything else belongs to the one call of Fetch that made it. What
+// comes from outside, the URI, the bytes and every name in an archive, is not
+// trusted: all writing below a sandbox goes through an os.Root, into a new file
+// that is renamed when it is whole. It never writes outside the sandbox and the
+// cache directory, never changes user, and never logs. The zero value works,
 // without a cache. It may be used by many goroutines, and must not be copied or
 // changed once used.
 type Fetcher struct {

@@ -1,0 +1,208 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// fetchesAtOnce bounds the tasks whose URIs are on their way; others wait.
+const fetchesAtOnce = 8
+
+// workshop makes the directory of a task, and brings its URIs and files there.
+type workshop struct {
+	sandbox string
+	env     []string // of every command
+	fetcher *Fetcher
+	post    func(event)
+	slots   chan struct{}
+	ctx     context.Context
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+
+	mu       sync.Mutex
+	underway map[string]context.CancelFunc // by task
+}
+
+func newWorkshop(cfg Config, post func(event)) *workshop {
+	w := &workshop{
+		sandbox: cfg.Sandbox, env: inherited(), post: post,
+		// Outside of the directories of the tasks: they may not change it by accident.
+		fetcher: &Fetcher{CacheDir: filepath.Join(cfg.Sandbox, ".fetch")},
+		slots:   make(chan struct{}, fetchesAtOnce), underway: map[string]context.CancelFunc{},
+	}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	return w
+}
+
+// prepare begins; the outcome comes as prepared.
+func (w *workshop) prepare(j *job) {
+	ctx, cancel := context.WithCancel(w.ctx)
+	w.mu.Lock()
+	w.underway[j.id] = cancel
+	w.mu.Unlock()
+	w.work.Go(func() {
+		defer cancel()
+		fault, err := w.equip(ctx, j)
+		w.mu.Lock()
+		delete(w.underway, j.id)
+		w.mu.Unlock()
+		w.post(prepared{id: j.id, err: err, fault: fault})
+	})
+}
+
+// abandon ends what is being prepared. The outcome still comes.
+func (w *workshop) abandon(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if cancel := w.underway[id]; cancel != nil {
+		cancel()
+	}
+}
+
+func (w *workshop) close() {
+	w.cancel()
+	w.work.Wait()
+}
+
+// equip does the work; fault says that the task's description is wrong.
+func (w *workshop) equip(ctx context.Context, j *job) (fault bool, err error) {
+	as, err := identity(j.command.User)
+	if err != nil {
+		return true, err
+	}
+	if err := w.room(j, as); err != nil {
+		return false, err
+	}
+	j.as = as
+	j.env = environment(w.env, j.command.Env, j.dir)
+	uris := j.command.fetches()
+	if len(uris) == 0 {
+		return false, nil
+	}
+	select {
+	case w.slots <- struct{}{}:
+		defer func() { <-w.slots }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	if err := w.fetcher.Fetch(ctx, j.dir, uris); err != nil {
+		//lint:ignore ST1005 these are Mesos' words, and frameworks look for them
+		return false, fmt.Errorf("Failed to fetch all URIs for task '%s': %w", j.id, err)
+	}
+	if as != nil {
+		return false, giveAll(j.dir, as)
+	}
+	return false, nil
+}
+
+// room makes the task's directory, tasks/ID, with its outputs. A directory that
+// is there is used: an id that comes again goes on with its files.
+func (w *workshop) room(j *job, as *syscall.Credential) error {
+	root, err := os.OpenRoot(w.sandbox)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	name := filepath.Join("tasks", j.id)
+	if err := root.MkdirAll(name, 0o750); err != nil {
+		return err
+	}
+	for _, out := range []string{"stdout", "stderr"} {
+		f, err := root.OpenFile(filepath.Join(name, out), os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o640)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	j.dir = filepath.Join(w.sandbox, name)
+	if as == nil {
+		return nil
+	}
+	// Another user has to get through to it, and to own it.
+	for _, dir := range []string{".", "tasks"} {
+		if info, err := root.Stat(dir); err != nil {
+			return err
+		} else if err := root.Chmod(dir, info.Mode().Perm()|0o011); err != nil {
+			return err
+		}
+	}
+	return giveAll(j.dir, as)
+}
+
+// giveAll makes a directory and all below it another user's.
+func giveAll(dir string, as *syscall.Credential) error {
+	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(as.Uid), int(as.Gid))
+	})
+}
+
+// identity is what a command of a user runs as; nil: as we do. Only root may
+// run commands of others.
+func identity(name string) (*syscall.Credential, error) {
+	if name == "" {
+		return nil, nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, fmt.Errorf("run as another user: %w", err)
+	}
+	if u.Uid == strconv.Itoa(os.Geteuid()) {
+		return nil, nil
+	}
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("run as user %q: the executor is not root, but user %d", name, os.Geteuid())
+	}
+	groups, err := u.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("run as user %q: %w", name, err)
+	}
+	as := new(syscall.Credential)
+	var bad error
+	number := func(text string) uint32 {
+		n, err := strconv.ParseUint(text, 10, 32)
+		bad = errors.Join(bad, err)
+		return uint32(n)
+	}
+	as.Uid, as.Gid = number(u.Uid), number(u.Gid)
+	for _, g := range groups {
+		as.Groups = append(as.Groups, number(g))
+	}
+	if bad != nil {
+		return nil, fmt.Errorf("run as user %q: %w", name, bad)
+	}
+	return as, nil
+}
+
+// environment is what a command finds: the executor's variables, then its own,
+// then where it is. A later one replaces an earlier one.
+func environment(base []string, own map[string]string, dir string) []string {
+	vars := make(map[string]string, len(own)+2)
+	for name, value := range own {
+		vars[name] = value
+	}
+	vars["MESOS_SANDBOX"], vars[directoryVariable] = dir, dir
+	var env []string
+	for _, v := range base {
+		name, _, _ := strings.Cut(v, "=")
+		if _, replaced := vars[name]; !replaced {
+			env = append(env, v)
+		}
+	}
+	for name, value := range vars {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
