@@ -22,7 +22,7 @@ func (s *session) play(first scheduler.Load) error {
 		return err
 	}
 	if !s.once && s.file.path != "-" {
-		if err := watchFile(ctx, s.file.path, func() { s.reload(ctx) }, func(err error) { s.log.Error(err) }); err != nil {
+		if err := watchFiles(ctx, s.file.paths, func() { s.reload(ctx) }, func(err error) { s.log.Error(err) }); err != nil {
 			return &exit{exitUsage, err}
 		}
 	}

@@ -106,6 +106,7 @@ func taskLine(in store.Task) object {
 	if t.Index >= 0 {
 		o["index"] = t.Index
 	}
+	o.add("each", t.Line())
 	o.add("stop", [...]string{"", "cancelled", "interrupted"}[t.Stop])
 	o.add("submitted", t.Submitted)
 	o.add("wake", in.Wake)
@@ -192,7 +193,9 @@ func specObject(s *task.Spec) object {
 	if uris != nil {
 		o["uris"] = uris
 	}
-	o.add("count", s.Count)
+	if s.Series != nil {
+		o.add("count", s.Series.Count)
+	}
 	return o
 }
 

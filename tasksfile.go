@@ -1,25 +1,31 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"cmdq/task"
 )
 
-// tasksFile is the file that the queue follows.
+// tasksFile is the file that the queue follows, with the lists that its
+// each_line names.
 type tasksFile struct {
 	path string // "-" is standard input
 	user string // the only user that may run commands; empty: anyone
 	seen [sha256.Size]byte
+
+	// lists are those of each_line as they were when they were last read, by
+	// path; one that could not be read has no sum.
+	lists map[string][sha256.Size]byte
 }
 
-// read reads the file if its content is another one than the last time; nil if
-// it is not.
+// read reads the file if what it says, or one of its lists, is another than the
+// last time; nil if it is not.
 func (t *tasksFile) read() (*task.File, error) {
 	name, in := t.path, io.ReadCloser(os.Stdin)
 	if t.path == "-" {
@@ -37,11 +43,11 @@ func (t *tasksFile) read() (*task.File, error) {
 		return nil, fmt.Errorf("read tasks: %w", err)
 	}
 	sum := sha256.Sum256(data)
-	if sum == t.seen {
+	if sum == t.seen && !t.listChanged() {
 		return nil, nil
 	}
-	t.seen = sum
-	file, err := task.Read(name, bytes.NewReader(data))
+	t.seen, t.lists = sum, make(map[string][sha256.Size]byte)
+	file, err := task.ParseWith(name, data, t.list)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +57,34 @@ func (t *tasksFile) read() (*task.File, error) {
 	return file, nil
 }
 
+// list reads a list, and notes what it was.
+func (t *tasksFile) list(path string) ([]byte, error) {
+	data, err := task.ReadList(path)
+	t.lists[path] = sumOf(data, err)
+	return data, err
+}
+
+func sumOf(data []byte, err error) (sum [sha256.Size]byte) {
+	if err == nil {
+		sum = sha256.Sum256(data)
+	}
+	return sum
+}
+
+func (t *tasksFile) listChanged() bool {
+	for path, was := range t.lists {
+		if sumOf(task.ReadList(path)) != was {
+			return true
+		}
+	}
+	return false
+}
+
+// paths are the files that make up what was read last.
+func (t *tasksFile) paths() []string {
+	return append(slices.Sorted(maps.Keys(t.lists)), t.path)
+}
+
 // checkUsers refuses commands for other users where they could not run: the
 // embedded Mesos runs everything as its own user.
 func (t *tasksFile) checkUsers(file *task.File) error {
@@ -58,7 +92,10 @@ func (t *tasksFile) checkUsers(file *task.File) error {
 		return nil
 	}
 	var wrong task.Errors
-	for _, s := range file.Specs {
+	for i, s := range file.Specs {
+		if i > 0 && s.ID == file.Specs[i-1].ID {
+			continue // another part of one list
+		}
 		if s.User != "" && s.User != t.user {
 			wrong = append(wrong, task.Error{File: file.Name, Line: s.Line, Task: string(s.ID),
 				What: fmt.Sprintf("user: found %q, allowed with --master local is %q only, as who cmdq itself runs", s.User, t.user)})

@@ -37,7 +37,7 @@ wrong with it is told at once, with exit status 2.`,
 func describeFile(f *task.File) string {
 	var all, most task.Resources
 	for _, s := range f.Specs {
-		n := int64(max(1, s.Count))
+		n := int64(s.Len())
 		r := s.Resources
 		all = all.Add(task.Resources{CPUs: n * r.CPUs, Mem: n * r.Mem, Disk: n * r.Disk, GPUs: n * r.GPUs})
 		most = most.Max(r)

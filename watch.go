@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -13,26 +15,21 @@ import (
 // editor writes in several steps.
 const settleTime = 150 * time.Millisecond
 
-// watchFile calls look some moments after the file was written, replaced or
-// created, and once at the start, in case that happened before. Editors replace
-// files by renaming, so it is the directory that is watched; where the path is a
-// link, that of its target too. It works until ctx ends.
-func watchFile(ctx context.Context, path string, look func(), failed func(error)) error {
+// watchFiles calls look some moments after one of the files was written, replaced
+// or created, and once at the start, in case that happened before. Which files
+// these are may change with every look. Editors replace files by renaming, so it
+// is their directories that are watched; where a path is a link, that of its
+// target too. It works until ctx ends.
+func watchFiles(ctx context.Context, files func() []string, look func(), failed func(error)) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return fmt.Errorf("watch %s: %w", path, err)
+		return fmt.Errorf("watch the tasks file: %w", err)
 	}
-	paths := []string{path}
-	if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
-		paths = append(paths, target)
-	}
-	names := map[string]bool{}
-	for _, p := range paths {
-		names[filepath.Base(p)] = true
-		if err := w.Add(filepath.Dir(p)); err != nil {
-			w.Close()
-			return fmt.Errorf("watch %s: %w", filepath.Dir(p), err)
-		}
+	watched := files()
+	names, err := watchDirs(w, watched)
+	if err != nil {
+		w.Close()
+		return err
 	}
 	go func() {
 		defer w.Close()
@@ -47,12 +44,41 @@ func watchFile(ctx context.Context, path string, look func(), failed func(error)
 					quiet.Reset(settleTime)
 				}
 			case err := <-w.Errors:
-				failed(fmt.Errorf("watch %s: %w", path, err))
+				failed(fmt.Errorf("watch the tasks file: %w", err))
 				quiet.Reset(settleTime) // something may have been missed
 			case <-quiet.C:
 				look()
+				var err error
+				now := files()
+				if names, err = watchDirs(w, now); err != nil {
+					failed(err)
+				}
+				if !slices.Equal(now, watched) {
+					watched = now
+					quiet.Reset(settleTime) // one may have changed before it was watched
+				}
 			}
 		}
 	}()
 	return nil
+}
+
+// watchDirs watches the directories of files, and gives the names of those for
+// which it does.
+func watchDirs(w *fsnotify.Watcher, files []string) (names map[string]bool, err error) {
+	names = make(map[string]bool)
+	for _, file := range files {
+		paths := []string{file}
+		if target, err := filepath.EvalSymlinks(file); err == nil && target != file {
+			paths = append(paths, target)
+		}
+		for _, p := range paths {
+			if failure := w.Add(filepath.Dir(p)); failure != nil { // again is no error, and does nothing
+				err = errors.Join(err, fmt.Errorf("watch %s: %w", filepath.Dir(p), failure))
+				continue
+			}
+			names[filepath.Base(p)] = true
+		}
+	}
+	return names, err
 }

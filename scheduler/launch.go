@@ -67,9 +67,11 @@ func command(t *task.Task, attempt int, other string) *mesos.CommandInfo {
 	shell := len(t.Spec.Argv) == 0
 	c := &mesos.CommandInfo{Shell: &shell, Environment: &mesos.Environment{}}
 	if shell {
-		c.Value = &t.Spec.Command
+		line := t.Command()
+		c.Value = &line
 	} else {
-		c.Value, c.Arguments = &t.Spec.Argv[0], t.Spec.Argv
+		argv := t.Argv()
+		c.Value, c.Arguments = &argv[0], argv
 	}
 	if t.Spec.User != "" {
 		c.User = &t.Spec.User

@@ -152,3 +152,23 @@ func TestPool(t *testing.T) {
 }
 
 func str(s string) *string { return &s }
+
+// TestTaskInfoOfALine: the line of a list goes into what runs, once it does.
+func TestTaskInfoOfALine(t *testing.T) {
+	series := &task.Series{First: 1, Lines: []string{"a 'b'", "$x"}}
+	shell := launched(t, &task.Spec{ID: "a-2", Command: "echo {} >{}.txt", Series: series, Resources: task.Resources{CPUs: 100, Mem: 1}}, 2).Command
+	if got, want := shell.GetValue(), "echo '$x' >'$x'.txt"; got != want || !shell.GetShell() {
+		t.Errorf("command %s, want %s", got, want)
+	}
+	vars := map[string]string{}
+	for _, v := range shell.Environment.Variables {
+		vars[v.Name] = v.GetValue()
+	}
+	if vars["CMDQ_LINE"] != "$x" || vars["CMDQ_INDEX"] != "2" {
+		t.Errorf("environment: %v", vars)
+	}
+	argv := launched(t, &task.Spec{ID: "a-1", Argv: []string{"{}", "-o={}"}, Series: series, Resources: task.Resources{CPUs: 100, Mem: 1}}, 1).Command
+	if argv.GetValue() != "a 'b'" || len(argv.Arguments) != 2 || argv.Arguments[0] != "a 'b'" || argv.Arguments[1] != "-o=a 'b'" || argv.GetShell() {
+		t.Errorf("argv: %s %q", argv.GetValue(), argv.Arguments)
+	}
+}

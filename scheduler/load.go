@@ -64,7 +64,7 @@ func (s *state) enqueue(t task.Task) {
 // apply brings one task in line with what the file says of it now; true if that
 // changed anything.
 func (s *state) apply(t, n *task.Task) bool {
-	same := t.Spec.Equal(n.Spec) && t.Index == n.Index
+	same := t.Equal(n)
 	switch {
 	case t.State.Active():
 		return s.edit(t, n, same)
@@ -75,7 +75,7 @@ func (s *state) apply(t, n *task.Task) bool {
 		s.replace(t, n, same)
 		return !same
 	}
-	runsSame := t.Spec.RunsSame(n.Spec) && t.Index == n.Index
+	runsSame := t.RunsSame(n)
 	requeue := !runsSame || !same && t.State == task.Failed ||
 		t.State == task.Killed && t.End != nil && t.End.Reason == removedReason
 	if a := t.Current(); requeue && runsSame && n.Spec.Retries == 0 && t.State == task.Failed && a != nil && a.Adrift {
@@ -97,7 +97,7 @@ func (s *state) edit(t, n *task.Task, same bool) bool {
 	}
 	edited := *n
 	s.edited[t.ID] = &edited
-	if same || had && before != nil && before.Spec.Equal(n.Spec) {
+	if same || had && before != nil && before.Equal(n) {
 		return false // only its place changed, or it was said before
 	}
 	s.taskNote(logrus.WarnLevel, t, t.Current(), "changed in the tasks file; what runs is left alone")

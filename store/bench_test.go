@@ -16,7 +16,7 @@ func manyTasks(n, specs int) []Task {
 	all := make([]*task.Spec, specs)
 	for i := range all {
 		all[i] = &task.Spec{ID: task.ID(fmt.Sprintf("spec%d", i)), Command: fmt.Sprintf("convert -negate in-%d.png out-%d.png", i, i),
-			Resources: task.Resources{CPUs: 100, Mem: 64}, Retries: 3, KillGrace: 3 * time.Second, Count: n / specs,
+			Resources: task.Resources{CPUs: 100, Mem: 64}, Retries: 3, KillGrace: 3 * time.Second, Series: &task.Series{Count: n / specs},
 			Env: map[string]string{"LANG": "C", "NUMBER": fmt.Sprint(i)}}
 	}
 	now := time.Now()

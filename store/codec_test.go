@@ -158,3 +158,24 @@ func TestSharedTexts(t *testing.T) {
 		t.Errorf("%d texts are kept, want at most %d", len(shared.m), maxKept)
 	}
 }
+
+// TestLines: lists come back as they were; what is no list is refused, and one
+// that would take much more memory than its record too.
+func TestLines(t *testing.T) {
+	for _, want := range [][]string{nil, {""}, {"a"}, {"", "a", "", "\x00\n", string(make([]byte, 300)), ""}, make([]string, task.MaxCount)} {
+		var e encoder
+		encodeSpec(&e, &task.Spec{Series: &task.Series{First: 2, Lines: want}})
+		got, err := decodeSpec(e.b, &texts{})
+		if err != nil || !reflect.DeepEqual(got.Series, &task.Series{First: 2, Lines: want}) {
+			t.Errorf("%d lines: %v", len(want), err)
+		}
+	}
+	for name, bad := range map[string][]byte{"cut": {5, 'a'}, "no length": {0x80}, "large": {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
+		"many": make([]byte, task.MaxCount+1)} {
+		var e encoder
+		e.message(20, func() { e.b = append(e.b, bad...) })
+		if _, err := decodeSpec(e.b, &texts{}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 	"time"
@@ -211,12 +212,45 @@ func decodeSpec(payload []byte, texts *texts) (*task.Spec, error) {
 		case 17:
 			s.URIs = append(s.URIs, decodeURI(d))
 		case 18:
-			s.Count = d.whole()
+			series(s).Count = d.whole()
+		case 19:
+			series(s).First = d.whole()
+		case 20:
+			series(s).Lines = decodeLines(d)
 		default:
 			d.unknown()
 		}
 	}
 	return s, d.err
+}
+
+func series(s *task.Spec) *task.Series {
+	if s.Series == nil {
+		s.Series = &task.Series{}
+	}
+	return s.Series
+}
+
+// decodeLines keeps the text in one piece. It first counts: a line of no text is
+// one byte here, and much more in memory.
+func decodeLines(d *decoder) []string {
+	d.is(kindBytes)
+	n := 0
+	for rest := d.bytes; len(rest) > 0; n++ {
+		size, length := binary.Uvarint(rest)
+		if length <= 0 || size > uint64(len(rest)-length) || n == task.MaxCount {
+			d.fail("field %d is no list of lines", d.number)
+			return nil
+		}
+		rest = rest[length+int(size):]
+	}
+	all, lines := string(d.bytes), make([]string, n)
+	for i, rest := 0, d.bytes; i < n; i++ {
+		size, length := binary.Uvarint(rest)
+		end := length + int(size)
+		lines[i], all, rest = all[length:end], all[end:], rest[end:]
+	}
+	return lines
 }
 
 func decodeURI(d *decoder) task.URI {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -110,7 +111,24 @@ func encodeSpec(e *encoder, s *task.Spec) {
 			e.text(5, u.OutputFile)
 		})
 	}
-	e.int(18, int64(s.Count))
+	if r := s.Series; r != nil {
+		e.int(18, int64(r.Count))
+		e.int(19, int64(r.First))
+		encodeLines(e, 20, r.Lines)
+	}
+}
+
+// encodeLines writes one field: the length of each line as a uvarint, then its text.
+func encodeLines(e *encoder, number uint64, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	e.message(number, func() {
+		for _, line := range lines {
+			e.b = binary.AppendUvarint(e.b, uint64(len(line)))
+			e.b = append(e.b, line...)
+		}
+	})
 }
 
 // encodeMap writes one field with all entries, by name.

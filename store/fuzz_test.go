@@ -18,6 +18,9 @@ func FuzzDecode(f *testing.F) {
 	encodeSpec(&e, &task.Spec{ID: "a", Argv: []string{"x"}, Env: map[string]string{"A": "b"}, URIs: []task.URI{{Value: "http://h"}}})
 	f.Add(uint8(1), e.b)
 	e.b = nil
+	encodeSpec(&e, &task.Spec{ID: "a", Series: &task.Series{First: 1, Lines: []string{"x", "", "y"}}})
+	f.Add(uint8(1), e.b)
+	e.b = nil
 	encodeRun(&e, &Run{Master: "m", Owed: []Owed{{ID: "f"}}, Lines: []string{"{}"}})
 	f.Add(uint8(2), e.b)
 	e.b = nil

@@ -46,6 +46,7 @@ func randomSpecs(rnd *rand.Rand, n int) []*task.Spec {
 			Resources: task.Resources{CPUs: 100, Mem: int64(rnd.IntN(1000))}, Retries: rnd.IntN(4) - 1, Priority: -i,
 			Env: map[string]string{"A": randomText(rnd, 10), "B": "b"}}
 	}
+	specs[n-2].Series = &task.Series{First: 3, Lines: []string{"line", "", randomText(rnd, 200), "last"}}
 	specs[n-1].Argv = []string{"/bin/echo", "", randomText(rnd, 3*pageSize)}
 	specs[n-1].Command = ""
 	return specs

@@ -113,7 +113,7 @@ func TestLook(t *testing.T) {
 func TestSpecs(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir)
-	counted := &task.Spec{ID: "c", Command: "true", Count: 3}
+	counted := &task.Spec{ID: "c", Command: "true", Series: &task.Series{Count: 3}}
 	write := func() {
 		var b Batch
 		for i := range 3 {

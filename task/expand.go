@@ -60,9 +60,9 @@ func (r *reader) id(n *yaml.Node) ID {
 }
 
 // admit notes the id and the number of tasks of a spec that was read from n.
-func (r *reader) admit(s *Spec, n *yaml.Node, e *[numFields]*yaml.Node) {
+func (r *reader) admit(s *Spec, n *yaml.Node) {
 	before := r.tasks
-	r.tasks += max(s.Count, 1)
+	r.tasks += max(s.Len(), 1)
 	if before <= MaxTasks && r.tasks > MaxTasks {
 		r.fail(n, "found more than %d tasks up to here, counted ones too, allowed are at most so many", MaxTasks)
 	}
@@ -75,18 +75,22 @@ func (r *reader) admit(s *Spec, n *yaml.Node, e *[numFields]*yaml.Node) {
 		return
 	}
 	r.byID[s.ID] = s
-	if longest := len(s.ID) + 1 + len(strconv.Itoa(max(s.Count-1, 0))); s.Count > 0 && longest > maxID {
+	if s.Series == nil {
+		return
+	}
+	last := s.Series.First + s.Series.numbers() - 1
+	if longest := len(s.ID) + 1 + len(strconv.Itoa(max(last, 0))); longest > maxID {
 		r.failLine(n.Line, fmt.Sprintf("id: found %d bytes with the number of the last of its %d tasks, allowed are at most %d",
-			longest, s.Count, maxID))
+			longest, s.Len(), maxID))
 	}
 }
 
-// clashes notes ids that stand in the file and are made by a count, too. Two
-// counts make the same id only where they have the same id themselves, because
+// clashes notes ids that stand in the file and are made by a series, too. Two
+// series make the same id only where they have the same id themselves, because
 // what stands before the last dash is that id.
 func (r *reader) clashes() {
 	for _, s := range r.specs {
-		if s.Count > 0 || s.ID == "" {
+		if s.Series != nil || s.ID == "" {
 			continue
 		}
 		dash := strings.LastIndexByte(string(s.ID), '-')
@@ -94,28 +98,30 @@ func (r *reader) clashes() {
 			continue
 		}
 		digits := string(s.ID[dash+1:])
-		counted := r.byID[s.ID[:dash]]
+		other := r.byID[s.ID[:dash]]
 		index, ok := integer(digits)
-		if counted == nil || digits == "" || !ok || !allDigits(digits) || index >= int64(counted.Count) {
+		if other == nil || other.Series == nil || !ok || !allDigits(digits) || index > MaxCount || !other.Series.has(int(index)) {
 			continue
 		}
 		r.task = string(s.ID)
 		r.failLine(s.Line, fmt.Sprintf("id: found it here and among the %d tasks of %q on line %d, allowed is once",
-			counted.Count, counted.ID, counted.Line))
+			other.Len(), other.ID, other.Line))
 		r.task = ""
 	}
 }
 
 // expand appends the tasks of the spec.
 func (s *Spec) expand(tasks []Task, submitted time.Time) []Task {
-	if s.Count == 0 {
+	if s.Series == nil {
 		return append(tasks, Task{ID: s.ID, Spec: s, Index: -1, Submitted: submitted})
 	}
 	text := append([]byte(s.ID), '-')
 	stem := len(text)
-	for i := range s.Count {
-		text = strconv.AppendInt(text[:stem], int64(i), 10)
-		tasks = append(tasks, Task{ID: ID(text), Spec: s, Index: i, Submitted: submitted})
+	for n := s.Series.First; n < s.Series.First+s.Series.numbers(); n++ {
+		if s.Series.has(n) {
+			text = strconv.AppendInt(text[:stem], int64(n), 10)
+			tasks = append(tasks, Task{ID: ID(text), Spec: s, Index: n, Submitted: submitted})
+		}
 	}
 	return tasks
 }

@@ -24,13 +24,15 @@ const (
 	fieldLabels
 	fieldURIs
 	fieldCount
+	fieldEach
+	fieldEachLine
 
 	numFields
 )
 
 var fieldNames = [numFields]string{
 	"", "id", "command", "argv", "cpus", "mem", "disk", "gpus", "env", "user", "name", "retries",
-	"timeout", "kill_grace", "priority", "labels", "uris", "count",
+	"timeout", "kill_grace", "priority", "labels", "uris", "count", "each", "each_line",
 }
 
 var fieldOf = func() map[string]field {
@@ -44,7 +46,7 @@ var fieldOf = func() map[string]field {
 // notYet are the fields that a later version of cmdq will have. They are
 // refused wherever they stand, so that nobody believes they had an effect.
 var notYet = map[string]bool{
-	"files": true, "outputs": true, "each_line": true, "each": true, "after": true,
+	"files": true, "outputs": true, "after": true,
 	"constraints": true, "container": true, "executor": true, "group": true, "groups": true,
 	"ports": true, "role": true, "on_finish": true, "on_failure": true,
 }
@@ -77,14 +79,17 @@ func (r *reader) readTask(n *yaml.Node) {
 	s := new(Spec)
 	*s = r.defaults
 	s.Line = n.Line
+	if r.oneSeries(&e) {
+		s.Series = nil // not that of defaults
+	}
 	for f, value := range e {
 		if value != nil {
 			r.set(s, field(f), value)
 		}
 	}
 	r.complete(s, n, &e)
-	r.specs = append(r.specs, s)
-	r.admit(s, n, &e)
+	r.admit(s, n)
+	r.specs = r.appendParts(r.specs, s, n)
 }
 
 // peekID is the id a task seems to have, for messages on its way.
@@ -168,6 +173,10 @@ func (r *reader) set(s *Spec, f field, n *yaml.Node) {
 	case fieldURIs:
 		s.URIs = r.uris(n)
 	case fieldCount:
-		s.Count = int(r.whole("count", n, countSpan))
+		s.Series = &Series{Count: int(r.whole("count", n, countSpan))}
+	case fieldEach:
+		s.Series = r.each(n)
+	case fieldEachLine:
+		s.Series = r.eachLine(n)
 	}
 }

@@ -11,14 +11,14 @@ import (
 
 // Bounds of one tasks file.
 const (
-	MaxFileSize = 256 << 20  // bytes
+	MaxFileSize = 256 << 20  // bytes; also of all lists of each_line together
 	MaxTasks    = 10_000_000 // after expansion
 )
 
 // File is a tasks file that was read without an error.
 type File struct {
 	Name  string
-	Specs []*Spec // in file order
+	Specs []*Spec // in file order; a list may be several
 	tasks int
 }
 
@@ -34,7 +34,7 @@ func ReadFile(path string) (*File, error) {
 }
 
 // Read is ReadFile for what is open already, such as standard input; name is
-// used in messages.
+// used in messages, and the paths of each_line begin in its folder.
 func Read(name string, r io.Reader) (*File, error) {
 	data, err := readAll(r, MaxFileSize)
 	if err != nil {
@@ -48,13 +48,18 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, limit+1))
 }
 
-// Parse is ReadFile from memory; name is used in messages. All errors are Errors.
-func Parse(name string, data []byte) (*File, error) {
+// Parse is Read from memory. All errors are Errors.
+func Parse(name string, data []byte) (*File, error) { return ParseWith(name, data, ReadList) }
+
+// ParseWith is Parse with something else than ReadList to read the files of
+// each_line. It is asked once for a path, and may give a byte too many.
+func ParseWith(name string, data []byte, list func(path string) ([]byte, error)) (*File, error) {
 	if len(data) > MaxFileSize {
 		what := fmt.Sprintf("found more than %d MB, allowed are at most so many", MaxFileSize>>20)
 		return nil, Errors{{File: name, Line: 1, What: what}}
 	}
 	r := newReader(name, data)
+	r.readList = list
 	if root := r.document(data); root != nil {
 		r.file(root)
 	}
@@ -91,10 +96,17 @@ type reader struct {
 	texts map[string]string  // equal strings are kept once
 	maps  map[string]textMap // and equal maps
 	key   []byte             // of maps, scratch
+
+	readList  func(path string) ([]byte, error)
+	lists     map[string]list          // of each_line, by path
+	listBytes int                      // of all of them
+	listLines int                      // of all tasks, those that are empty too
+	parts     map[partsKey]([]*Series) // what many tasks share is kept once
 }
 
 func newReader(name string, data []byte) *reader {
-	r := &reader{texts: make(map[string]string), maps: make(map[string]textMap)}
+	r := &reader{texts: make(map[string]string), maps: make(map[string]textMap),
+		lists: make(map[string]list), parts: make(map[partsKey][]*Series)}
 	r.report.file, r.last = name, lineCount(data)
 	r.left = 2*len(data) + spareVisits // a node of the file takes half a byte or more, as in {a,b}
 	r.defaults = Spec{Retries: DefaultRetries, KillGrace: DefaultKillGrace}
@@ -140,6 +152,7 @@ func (r *reader) readDefaults(n *yaml.Node) {
 	if !ok {
 		r.defaults.Resources = Resources{CPUs: -1, Mem: -1} // said once, not again for every task
 	}
+	r.oneSeries(&e)
 	for f, value := range e {
 		r.given[f] = value != nil || !ok
 		if value == nil {

@@ -88,7 +88,7 @@ tasks:
 			{Value: "http://h/x.tgz", Extract: true},
 			{Value: "/y", Executable: true, Cache: true, OutputFile: "d/y"},
 		},
-		Count: 2,
+		Series: &Series{Count: 2},
 	}
 	if !reflect.DeepEqual(f.Specs[0], want) {
 		t.Errorf("got  %+v\nwant %+v", f.Specs[0], want)

@@ -13,13 +13,19 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		tutorial, "", "\n", "tasks: []", "---\n---\n", "tasks:\n- {id: a, command: x, cpus: 1, mem: 1, count: 3}\n- {id: a-2, command: y}\n",
 		"tasks:\n- &a {id: a, argv: [x], cpus: .5, mem: 1GB, env: {A: 1}, <<: *a}\n- *a\n", "a: 'x\n", "a: [\r\nb\r", "\ufeffa: 1",
+		"defaults: {cpus: 1, mem: 1, each_line: l}\ntasks: [{id: a, command: 'x {}'}, {id: b, argv: [x], each: [p, 'q r']}, {id: c, command: x, count: 2}]",
 		"defaults: {cpus: 1, mem: 1, env: &e {A: 1}, labels: {<<: *e}}\ntasks: [{id: a, command: x, uris: [u, {value: v}], timeout: 1d}]",
 		"# c\n- a # d\n# e\n\n# f\n", "tasks:\n  - id: a\n   bad\n", "a: |\n  x\n b: *c\n", "%YAML 1.1\n---\na: !!int 1\n...\n", "a: b\u2028c: d\n  e",
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := Parse("f", data)
+		file, err := ParseWith("f", data, func(path string) ([]byte, error) {
+			if len(path)%2 == 0 {
+				return nil, errors.New("none")
+			}
+			return data, nil
+		})
 		if err != nil {
 			checkErrors(t, err, data)
 			return
@@ -67,8 +73,12 @@ func checkTasks(t *testing.T, file *File) {
 		if (s.Command == "") == (len(s.Argv) == 0) || s.Retries < -1 || s.Timeout < 0 || s.KillGrace < 0 || s.Line < 1 {
 			t.Errorf("%q: %+v", task.ID, s)
 		}
-		if task.Seq != uint64(i) || task.State != Idle || (task.Index >= 0) != (s.Count > 0) {
+		if task.Seq != uint64(i) || task.State != Idle || (task.Index >= 0) != (s.Series != nil) {
 			t.Errorf("%+v", task)
+		}
+		if isOfList := s.Series != nil && s.Series.Lines != nil; isOfList != (task.Line() != "") || len(task.Line()) > maxLine ||
+			len(task.Argv()) != len(s.Argv) || (task.Command() == "") != (s.Command == "") {
+			t.Errorf("%q: line %q", task.ID, task.Line())
 		}
 	}
 }

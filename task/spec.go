@@ -8,9 +8,9 @@ import (
 
 // Spec is what a task file says of a command. It is not changed once made.
 type Spec struct {
-	ID        ID     // with Count the common part: the tasks are ID-0, ID-1, …
+	ID        ID     // with a Series the common part: the tasks are ID-0, ID-1, …
 	Line      int    // where it stands in its file, from 1; 0 if it comes from elsewhere
-	Command   string // for the shell; empty if Argv is set
+	Command   string // for the shell; empty if Argv is set. What a task runs: Task.Command
 	Argv      []string
 	Resources Resources
 	Env       map[string]string
@@ -22,7 +22,7 @@ type Spec struct {
 	Priority  int           // higher first
 	Labels    map[string]string
 	URIs      []URI
-	Count     int // how many tasks; 0 is one task with the plain ID
+	Series    *Series // nil is one task with the plain ID
 }
 
 // URI is something Mesos fetches into the sandbox before the command starts.
@@ -41,17 +41,17 @@ const (
 	MaxCount         = 1_000_000
 )
 
-// RunsSame tells whether both run the same thing: what decides whether a task
-// that has ended is queued again on a reload.
+// RunsSame tells whether the tasks of both run the same but for their lines (see
+// Task.RunsSame).
 func (s *Spec) RunsSame(o *Spec) bool {
 	return s.Command == o.Command && slices.Equal(s.Argv, o.Argv) && maps.Equal(s.Env, o.Env) &&
 		s.User == o.User && slices.Equal(s.URIs, o.URIs)
 }
 
 // Equal tells whether both say the same of a task, whatever line they stand on
-// and however many tasks they are for.
+// and whatever other tasks they are for.
 func (s *Spec) Equal(o *Spec) bool {
-	return s.RunsSame(o) && s.ID == o.ID && s.Resources == o.Resources && s.Name == o.Name &&
+	return s == o || s.RunsSame(o) && s.ID == o.ID && s.Resources == o.Resources && s.Name == o.Name &&
 		s.Retries == o.Retries && s.Timeout == o.Timeout && s.KillGrace == o.KillGrace &&
 		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels)
 }

@@ -14,13 +14,13 @@ func TestEqual(t *testing.T) {
 		return &Spec{
 			ID: "a", Line: 1, Command: "x", Argv: []string{"p"}, Resources: Resources{CPUs: 1}, Env: map[string]string{"A": "1"},
 			User: "u", Name: "n", Retries: 1, Timeout: time.Second, KillGrace: time.Second, Priority: 1,
-			Labels: map[string]string{"k": "v"}, URIs: []URI{{Value: "x"}}, Count: 1,
+			Labels: map[string]string{"k": "v"}, URIs: []URI{{Value: "x"}}, Series: &Series{Count: 1},
 		}
 	}
 	changed := Spec{
 		ID: "b", Line: 2, Command: "y", Argv: []string{"q"}, Resources: Resources{CPUs: 2}, Env: map[string]string{"A": "2"},
 		User: "v", Name: "m", Retries: 2, Timeout: time.Minute, KillGrace: time.Minute, Priority: 2,
-		Labels: map[string]string{"k": "w"}, URIs: []URI{{Value: "x", Cache: true}}, Count: 2,
+		Labels: map[string]string{"k": "w"}, URIs: []URI{{Value: "x", Cache: true}}, Series: &Series{Count: 2},
 	}
 	if a, b := base(), base(); !a.Equal(b) || !a.RunsSame(b) {
 		t.Fatal("equal specs differ")
@@ -34,7 +34,7 @@ func TestEqual(t *testing.T) {
 			t.Fatalf("%s: this test does not change it yet", name)
 		}
 		reflect.ValueOf(other).Elem().Field(i).Set(from)
-		if got, want := base().Equal(other), name == "Line" || name == "Count"; got != want {
+		if got, want := base().Equal(other), name == "Line" || name == "Series"; got != want {
 			t.Errorf("%s changed: Equal is %v", name, got)
 		}
 		if got, want := base().RunsSame(other), !runs[name]; got != want {

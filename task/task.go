@@ -1,6 +1,6 @@
 // Package task says what a command of the queue is: what it runs (Spec), what
 // it needs (Resources), where it stands (State) and what became of each of its
-// launches (Attempt). It also reads tasks.yaml.
+// launches (Attempt). It also reads tasks.yaml, with the lists that it names.
 //
 // A Spec is never changed once made and may be shared by many tasks. A Task is
 // owned by the queue; only the queue changes its State. The package starts
@@ -23,7 +23,7 @@ type ID string
 type Task struct {
 	ID    ID
 	Spec  *Spec
-	Index int    // 0-based place within a counted Spec, else -1
+	Index int    // its number within Spec.Series, else -1
 	Seq   uint64 // place in file order; lower is earlier
 
 	State State
@@ -103,14 +103,25 @@ func (t *Task) Name() string {
 	return "task " + string(t.ID)
 }
 
+// RunsSame tells whether both run the same thing: what decides whether a task
+// that has ended is queued again on a reload.
+func (t *Task) RunsSame(o *Task) bool {
+	return t.Index == o.Index && t.Line() == o.Line() && t.Spec.RunsSame(o.Spec)
+}
+
+// Equal tells whether the file says the same of both, wherever in it they stand.
+func (t *Task) Equal(o *Task) bool {
+	return t.Index == o.Index && t.Line() == o.Line() && t.Spec.Equal(o.Spec)
+}
+
 // Variable is one variable of a command's environment.
 type Variable struct{ Name, Value string }
 
 // Environment is what the command of launch number n finds beside what Mesos
 // sets: the variables of the spec by name, then CMDQ_TASK, CMDQ_ATTEMPT and,
-// for a counted task, CMDQ_INDEX.
+// for a task of a series, CMDQ_INDEX, and CMDQ_LINE if that is a list.
 func (t *Task) Environment(n int) []Variable {
-	vars := make([]Variable, 0, len(t.Spec.Env)+3)
+	vars := make([]Variable, 0, len(t.Spec.Env)+4)
 	for name, value := range t.Spec.Env {
 		vars = append(vars, Variable{name, value})
 	}
@@ -118,6 +129,9 @@ func (t *Task) Environment(n int) []Variable {
 	vars = append(vars, Variable{"CMDQ_TASK", string(t.ID)}, Variable{"CMDQ_ATTEMPT", strconv.Itoa(n)})
 	if t.Index >= 0 {
 		vars = append(vars, Variable{"CMDQ_INDEX", strconv.Itoa(t.Index)})
+	}
+	if line := t.Line(); line != "" {
+		vars = append(vars, Variable{"CMDQ_LINE", line})
 	}
 	return vars
 }

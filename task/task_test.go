@@ -68,6 +68,35 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// TestEqualTasks: beside the spec, the number and the line count.
+func TestEqualTasks(t *testing.T) {
+	a := &Spec{ID: "a", Command: "x", Series: &Series{First: 1, Lines: []string{"p", "q"}}}
+	b := &Spec{ID: "a", Command: "x", Series: &Series{First: 1, Lines: []string{"p", "r", "s"}}}
+	part := &Spec{ID: "a", Command: "x", Series: &Series{First: 2, Lines: []string{"q"}}}
+	other := &Spec{ID: "a", Command: "y", Series: a.Series}
+	count := &Spec{ID: "a", Command: "x", Series: &Series{Count: 3}}
+	prior := &Spec{ID: "a", Command: "x", Priority: 1, Series: a.Series}
+	tests := []struct {
+		name        string
+		a, b        Task
+		equal, runs bool
+	}{
+		{"the same line", Task{Spec: a, Index: 1}, Task{Spec: b, Index: 1}, true, true},
+		{"another line", Task{Spec: a, Index: 2}, Task{Spec: b, Index: 2}, false, false},
+		{"the same line in another part", Task{Spec: a, Index: 2}, Task{Spec: part, Index: 2}, true, true},
+		{"another number", Task{Spec: a, Index: 1}, Task{Spec: a, Index: 2}, false, false},
+		{"another command", Task{Spec: a, Index: 1}, Task{Spec: other, Index: 1}, false, false},
+		{"another priority", Task{Spec: a, Index: 1}, Task{Spec: prior, Index: 1}, false, true},
+		{"a line or none", Task{Spec: a, Index: 1}, Task{Spec: count, Index: 1}, false, false},
+		{"no numbers", Task{Spec: &Spec{ID: "a"}, Index: -1}, Task{Spec: &Spec{ID: "a"}, Index: -1}, true, true},
+	}
+	for _, tt := range tests {
+		if tt.a.Equal(&tt.b) != tt.equal || tt.b.Equal(&tt.a) != tt.equal || tt.a.RunsSame(&tt.b) != tt.runs || tt.b.RunsSame(&tt.a) != tt.runs {
+			t.Errorf("%s: equal %v, runs the same %v", tt.name, tt.a.Equal(&tt.b), tt.a.RunsSame(&tt.b))
+		}
+	}
+}
+
 func TestAttempts(t *testing.T) {
 	a := Task{ID: "a", Spec: &Spec{}}
 	if a.Current() != nil || a.Attempt(1) != nil {
