@@ -61,34 +61,55 @@ func isPlain(s string) bool {
 }
 
 // quotedHole tells whether a command has {} where a quoted word would not be
-// one: between quotes, in `…`, in a comment or in a here-document. There the
-// quotes of the line would end those of the command, and the shell would run
-// what stands in the line. What follows a $( between double quotes is not looked
-// at: there words are words again, and to find its end takes all of the grammar.
+// one, or may have: between quotes, in `…`, in $((…)), in a comment or in a
+// here-document. There the quotes of the line would end those of the command, and
+// the shell would run what stands in the line. It knows of the shell's grammar
+// what commands mostly have. Behind anything else, it takes every {} for one that
+// is within.
 func quotedHole(command string) bool {
-	var within byte // one of '"`#, or 0
+	within := []byte{0}  // innermost last: one of '"`#, ( for $( or ( in such, or 0 for none of them
+	here := len(command) // where the first here-document begins, or might
 	for i := 0; i < len(command); i++ {
-		c, rest := command[i], command[i:]
+		c, rest, in := command[i], command[i:], within[len(within)-1]
+		words := in == 0 || in == '('
 		switch {
-		case within != 0 && strings.HasPrefix(rest, hole), within == 0 && strings.HasPrefix(rest, "$"+hole):
+		case strings.HasPrefix(rest, hole) && (!words || i > here), words && strings.HasPrefix(rest, "$"+hole):
 			return true
-		case c == '\\' && within != '\'' && within != '#':
+		case c == '\\' && in != '\'' && in != '#':
 			if strings.HasPrefix(rest[1:], hole) {
 				return true
 			}
 			i++
-		case within == '#' && c == '\n', within != '#' && within != 0 && c == within:
-			within = 0
-		case within == '"' && (strings.HasPrefix(rest, "$(") || strings.HasPrefix(rest, "${") && !isParameter(rest)):
-			return false
-		case within != 0:
-		case c == '\'' && i > 0 && command[i-1] == '$': // in some shells another kind of quotes
+		case in == '\'' || in == '`' || in == '#':
+			if in != '#' && c == in || in == '#' && c == '\n' {
+				within = within[:len(within)-1]
+			}
+		case strings.HasPrefix(rest, "$(("):
+			sum, _, ok := strings.Cut(rest, "))")
+			if !ok || strings.ContainsAny(sum, "'\"`\\#") || strings.Contains(sum, hole) {
+				return strings.Contains(rest, hole)
+			}
+			i += len(sum) + 1
+		case strings.HasPrefix(rest, "$("):
+			within = append(within, '(')
+			i++
+		case c == '`':
+			within = append(within, c)
+		case c == '"' && in == '"', c == ')' && in == '(':
+			within = within[:len(within)-1]
+		case in == '"':
+			if strings.HasPrefix(rest, "${") && !isParameter(rest) {
+				return strings.Contains(rest, hole)
+			}
+		case c == '\'' && i > 0 && command[i-1] == '$', // in some shells another kind of quotes
+			len(within) > 1 && strings.HasPrefix(rest, "case"): // its ) is another
 			return strings.Contains(rest, hole)
-		case c == '\'', c == '"', c == '`', c == '#' && beginsWord(command, i):
-			within = c
+		case c == '\'', c == '"', c == '#' && beginsWord(command, i), c == '(' && in == '(':
+			within = append(within, c)
 		case strings.HasPrefix(rest, "<<"):
-			_, body, _ := strings.Cut(rest, "\n")
-			return strings.Contains(body, hole)
+			if line := strings.IndexByte(rest, '\n'); line >= 0 {
+				here = min(here, i+line)
+			}
 		}
 	}
 	return false

@@ -93,6 +93,9 @@ func TestQuotedHole(t *testing.T) {
 		{`printf %s '\' {}`, false},
 		{`printf %s "\"" {}`, false},
 		{"cat {} <<E\nx\nE\n", false},
+		{"printf %s $((1<<2)) {}", false},
+		{`printf %s "$(printf '%s' "$(printf %s {})")"{}"$((1+2))"`, false},
+		{`printf %s "${CMDQ_TASK}" "$CMDQ_INDEX" {}`, false},
 
 		{"printf %s '{}'", true},
 		{`printf %s "{}"`, true},
@@ -103,6 +106,13 @@ func TestQuotedHole(t *testing.T) {
 		{"printf %s `printf %s {}`", true},
 		{"printf %s \"`printf %s {}`\"", true},
 		{"true # {}", true},
+		{"true # x # {}", true},
+		{"echo $(({} + 1))", true},
+		{`printf %s "$(printf "%s" "{}")"`, true},
+		{`printf %s "$(printf x)" "{}"`, true},
+		{`printf %s "$(printf x){}"`, true},
+		{`printf %s "${X:-y}" {}`, true}, // it does not look so far
+		{"printf %s \"$(case x in x) echo \"y\";; esac)\" {}", true},
 		{"true;# {}", true},
 		{"cat <<E\n{}\nE\n", true},
 		{`printf %s \{}`, true},
