@@ -32,7 +32,7 @@ func (e *HeldError) Error() string {
 	if e.PID != 0 {
 		who = "process " + strconv.Itoa(e.PID)
 	}
-	return fmt.Sprintf("%s uses the work directory %s", who, e.Dir)
+	return fmt.Sprintf("%s uses the directory %s", who, e.Dir)
 }
 
 // Lock is a directory that is ours until Release. The file stays behind.

@@ -166,10 +166,14 @@ func (s *Store) opened(err error) (*Store, error) {
 	if err == nil {
 		err = s.load()
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the journal: %w", err), s.lock.Release())
+	if err == nil {
+		return s, nil
 	}
-	return s, nil
+	var damaged *Damaged
+	if !errors.As(err, &damaged) { // which says itself what it is about
+		err = fmt.Errorf("open the journal: %w", err)
+	}
+	return nil, errors.Join(err, s.lock.Release())
 }
 
 // Run is the run of this journal; false if none was ever begun here.
