@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,9 +35,12 @@ type testFramework struct {
 	told    map[string][]lib.TaskStatus // of each task
 	failed  map[string]int              // exit status of executors that are gone, as wait(2) says
 	deaf    bool                        // acknowledges nothing
+
+	connected bool
+	authorize func(*http.Request)
 }
 
-func startFramework(t *testing.T, cfg local.Config) *testFramework {
+func startFramework(t *testing.T, cfg local.Config, authorize ...func(*http.Request)) *testFramework {
 	t.Helper()
 	cfg.WorkDir = t.TempDir()
 	cfg.AllocationInterval = 20 * time.Millisecond
@@ -47,25 +51,30 @@ func startFramework(t *testing.T, cfg local.Config) *testFramework {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := mesosapi.New(mesosapi.Config{Master: cluster.Addr()})
-	if err != nil {
-		t.Fatal(err)
+	f := &testFramework{t: t, cluster: cluster, work: cfg.WorkDir, told: map[string][]lib.TaskStatus{}, failed: map[string]int{}}
+	if len(authorize) > 0 {
+		f.authorize = authorize[0]
 	}
-	f := &testFramework{t: t, cluster: cluster, work: cfg.WorkDir, conn: conn, told: map[string][]lib.TaskStatus{}, failed: map[string]int{}}
 	t.Cleanup(func() {
-		conn.Close()
+		f.conn.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), executorPatience)
 		defer cancel()
 		if err := cluster.Stop(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	f.subscribe()
+	f.connect()
 	return f
 }
 
-func (f *testFramework) subscribe() {
+// connect subscribes, or does so again.
+func (f *testFramework) connect() {
 	f.t.Helper()
+	conn, err := mesosapi.New(mesosapi.Config{Master: f.cluster.Addr(), Authorize: f.authorize})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.conn, f.offers, f.connected = conn, nil, false
 	info := &lib.FrameworkInfo{User: currentUser(), Name: f.t.Name(), Checkpoint: new(true), FailoverTimeout: new(3600.0), Roles: []string{"*"}}
 	for _, c := range []lib.FrameworkInfo_Capability_Type{
 		lib.FrameworkInfo_Capability_MULTI_ROLE, lib.FrameworkInfo_Capability_PARTITION_AWARE, lib.FrameworkInfo_Capability_TASK_KILLING_STATE,
@@ -77,7 +86,7 @@ func (f *testFramework) subscribe() {
 		info.ID, call.FrameworkID = &f.id, &f.id
 	}
 	f.conn.Subscribe(call)
-	f.wait("SUBSCRIBED", func() bool { return f.id.Value != "" })
+	f.wait("SUBSCRIBED", func() bool { return f.connected })
 }
 
 // wait takes events until something is so.
@@ -102,7 +111,7 @@ func (f *testFramework) take(in mesosapi.Incoming) {
 	switch e := in.Event; {
 	case e == nil:
 	case e.Type == scheduler.Event_SUBSCRIBED:
-		f.id = *e.Subscribed.FrameworkID
+		f.id, f.connected = *e.Subscribed.FrameworkID, true
 	case e.Type == scheduler.Event_OFFERS:
 		f.offers = append(f.offers, e.Offers.Offers...)
 	case e.Type == scheduler.Event_RESCIND:
@@ -170,6 +179,11 @@ func amount(cpus, mem float64) lib.Resources {
 	return lib.Resources{resources.NewCPUs(cpus).Resource, resources.NewMemory(mem).Resource}
 }
 
+func cpus(o lib.Offer) float64 {
+	n, _ := resources.CPUs(o.Resources...)
+	return n
+}
+
 // cmdqExecutor is "cmdq executor" with these flags.
 func (f *testFramework) cmdqExecutor(id string, flags ...string) *lib.ExecutorInfo {
 	path := cmdqBinary(f.t)
@@ -195,18 +209,26 @@ func (f *testFramework) run(x *lib.ExecutorInfo, commands map[string]executor.Co
 
 func (f *testFramework) runData(x *lib.ExecutorInfo, tasks map[string][]byte) {
 	f.t.Helper()
-	f.wait("offer", func() bool { return len(f.offers) > 0 })
-	offer := f.offers[0]
-	f.offers = f.offers[1:]
+	f.wait("offer", func() bool { // of most of an agent; one of what was just freed may come alone
+		return slices.ContainsFunc(f.offers, func(o lib.Offer) bool { return cpus(o) > 50 })
+	})
+	agent := f.offers[slices.IndexFunc(f.offers, func(o lib.Offer) bool { return cpus(o) > 50 })].AgentID
+	var offers []lib.OfferID
+	f.offers = slices.DeleteFunc(f.offers, func(o lib.Offer) bool {
+		if o.AgentID == agent {
+			offers = append(offers, o.ID)
+		}
+		return o.AgentID == agent
+	})
 	launch := &lib.Offer_Operation_Launch{}
 	for id, data := range tasks {
 		own := *x
 		launch.TaskInfos = append(launch.TaskInfos, lib.TaskInfo{
-			Name: id, TaskID: lib.TaskID{Value: id}, AgentID: offer.AgentID, Resources: amount(0.01, 1), Executor: &own, Data: data,
+			Name: id, TaskID: lib.TaskID{Value: id}, AgentID: agent, Resources: amount(0.01, 1), Executor: &own, Data: data,
 		})
 	}
 	f.conn.Send(&scheduler.Call{Type: scheduler.Call_ACCEPT, FrameworkID: &f.id, Accept: &scheduler.Call_Accept{
-		OfferIDs: []lib.OfferID{offer.ID}, Filters: &lib.Filters{RefuseSeconds: new(0.0)},
+		OfferIDs: offers, Filters: &lib.Filters{RefuseSeconds: new(0.0)},
 		Operations: []lib.Offer_Operation{{Type: lib.Offer_Operation_LAUNCH, Launch: launch}},
 	}})
 }

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	lib "github.com/mesos/mesos-go/api/v1/lib"
+
+	"cmdq/executor"
+	"cmdq/local"
+)
+
+// many is so many commands of a kind, named NAME-0 and so on.
+func many(n int, name, command string) map[string]executor.Command {
+	list := map[string]executor.Command{}
+	for i := range n {
+		list[name+"-"+strconv.Itoa(i)] = executor.Command{Command: command}
+	}
+	return list
+}
+
+// every tells whether something is so of all tasks.
+func every(tasks map[string]executor.Command, so func(id string) bool) bool {
+	for id := range tasks {
+		if !so(id) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *testFramework) waitAll(tasks map[string]executor.Command, state lib.TaskState) {
+	f.t.Helper()
+	f.wait("all "+state.String(), func() bool {
+		return every(tasks, func(id string) bool { return f.last(id).State != nil && f.last(id).GetState() == state })
+	})
+}
+
+// expect checks what was told of all tasks, from the first to the last.
+func (f *testFramework) expect(tasks map[string]executor.Command, states string) {
+	f.t.Helper()
+	wrong := 0
+	for id := range tasks {
+		if got := f.states(id); got != states {
+			if wrong++; wrong <= 5 {
+				f.t.Errorf("%s: %s, want %s; %v", id, got, states, f.last(id))
+			}
+		}
+	}
+	if wrong > 5 {
+		f.t.Errorf("and %d more", wrong-5)
+	}
+}
+
+// executorPid is the pid of a cmdq executor.
+func executorPid(t *testing.T, work string) int {
+	t.Helper()
+	for _, pid := range processesWith(work) {
+		args, err := os.ReadFile("/proc/" + pid + "/cmdline")
+		if err == nil && strings.HasPrefix(string(args), "cmdq\x00executor\x00") {
+			n, err := strconv.Atoi(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatal("there is no executor")
+	return 0
+}
+
+// TestExecutorQuick runs a thousand commands in one executor.
+func TestExecutorQuick(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{nil, {"--terse-updates"}} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			f := startFramework(t, local.Config{})
+			tasks := many(1000, "quick", "true")
+			began := time.Now()
+			f.run(f.cmdqExecutor("x1", flags...), tasks)
+			f.waitAll(tasks, lib.TASK_FINISHED)
+			took := time.Since(began)
+			t.Logf("1000 commands in %s, %.0f a second", took, 1000/took.Seconds())
+			want := "RUNNING FINISHED"
+			if flags != nil {
+				want = "FINISHED"
+			}
+			f.expect(tasks, want)
+			f.shutDown("x1", "quick-0")
+			if left := processesWith(f.work); left != nil {
+				t.Errorf("left of the executor: %v", left)
+			}
+		})
+	}
+}
+
+// TestExecutorLoud has 200 commands write a megabyte each at the same time.
+func TestExecutorLoud(t *testing.T) {
+	t.Parallel()
+	f := startFramework(t, local.Config{})
+	tasks := many(200, "loud", `i=0; while [ $i -lt 16 ]; do printf '%65536s' x; i=$((i+1)); done`)
+	f.run(f.cmdqExecutor("x1"), tasks)
+	f.waitAll(tasks, lib.TASK_FINISHED)
+	for id := range tasks {
+		if n := len(f.output("x1", id, "stdout")); n != 1<<20 {
+			t.Errorf("%s: %d bytes", id, n)
+		}
+	}
+}
+
+// TestExecutorKilled: SIGKILL for the executor alone takes everything along
+// that it runs, also what left its group.
+func TestExecutorKilled(t *testing.T) {
+	t.Parallel()
+	f := startFramework(t, local.Config{})
+	tasks := many(20, "sleep", "sleep 1000 & setsid sleep 1000 & echo up; sleep 1000; true")
+	f.run(f.cmdqExecutor("x1"), tasks)
+	f.waitAll(tasks, lib.TASK_RUNNING)
+	for id := range tasks {
+		f.waitOutput("x1", id, "up\n")
+	}
+	if err := syscall.Kill(executorPid(t, f.work), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	f.waitAll(tasks, lib.TASK_FAILED)
+	for id := range tasks {
+		if r := f.last(id).Reason; r == nil || *r != lib.REASON_EXECUTOR_TERMINATED {
+			t.Errorf("%s: reason %v", id, r)
+		}
+	}
+	f.wait("end of the executor", func() bool { _, gone := f.failed["x1"]; return gone })
+	if left := processesWith(f.work); left != nil {
+		t.Errorf("left of the executor: %v", left)
+	}
+}
+
+// TestExecutorAgentRestarts: while the agent is dead, commands end and go on.
+// When it is back it hears of all of it, once.
+func TestExecutorAgentRestarts(t *testing.T) {
+	t.Parallel()
+	f := startFramework(t, local.Config{Chaos: true})
+	dir := t.TempDir()
+	gate := filepath.Join(dir, "gate")
+	wait := func(gate string) string { return "echo up; until [ -e " + gate + " ]; do sleep 0.02; done" }
+	short, long := many(20, "short", wait(gate)), many(20, "long", wait(gate+"2"))
+	f.run(f.cmdqExecutor("x1"), short)
+	f.run(f.cmdqExecutor("x1"), long)
+	for id := range long {
+		f.waitState(id, lib.TASK_RUNNING)
+		f.waitOutput("x1", id, "up\n")
+	}
+	f.waitAll(short, lib.TASK_RUNNING)
+	for range 3 {
+		if err := f.cluster.KillAgent(0); err != nil {
+			t.Fatal(err)
+		}
+		touch(t, dir, "gate") // the short ones end now
+		f.waitGone("/tasks/short-")
+		if err := f.cluster.StartAgent(0, false); err != nil {
+			t.Fatal(err)
+		}
+		f.waitAll(short, lib.TASK_FINISHED)
+	}
+	touch(t, dir, "gate2")
+	f.waitAll(long, lib.TASK_FINISHED)
+	for id := range long {
+		if n := len(f.output("x1", id, "stdout")); n != 3 {
+			t.Errorf("%s ran again, or not to its end: %d bytes", id, n)
+		}
+	}
+}
+
+// waitGone waits until no process of a task is left.
+func (f *testFramework) waitGone(text string) {
+	f.t.Helper()
+	for end := time.Now().Add(executorPatience); processesWith(text) != nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			f.t.Fatalf("still there: %v", processesWith(text))
+		}
+	}
+}
+
+// TestExecutorAgentHangs: an agent that answers nothing for so long that the
+// master gives it up, and then goes on.
+func TestExecutorAgentHangs(t *testing.T) {
+	t.Parallel()
+	f := startFramework(t, local.Config{Chaos: true, AgentPingTimeout: 100 * time.Millisecond, MaxAgentPingTimeouts: 3})
+	dir := t.TempDir()
+	gate := filepath.Join(dir, "gate")
+	tasks := many(20, "t", "until [ -e "+gate+" ]; do sleep 0.02; done")
+	f.run(f.cmdqExecutor("x1"), tasks)
+	f.waitAll(tasks, lib.TASK_RUNNING)
+	if err := f.cluster.HangAgent(0); err != nil {
+		t.Fatal(err)
+	}
+	f.waitAll(tasks, lib.TASK_UNREACHABLE)
+	touch(t, dir, "gate")
+	f.waitGone("/tasks/t-")
+	if err := f.cluster.ResumeAgent(0); err != nil {
+		t.Fatal(err)
+	}
+	f.waitAll(tasks, lib.TASK_FINISHED)
+}
+
+// TestExecutorSchedulerAway: what happens while the scheduler is away it hears
+// when it is back.
+func TestExecutorSchedulerAway(t *testing.T) {
+	t.Parallel()
+	n := 5000 // of two updates each: as many as the agent has to keep
+	if testing.Short() {
+		n = 500
+	}
+	f := startFramework(t, local.Config{})
+	tasks := many(n, "t", "true")
+	f.deaf = true
+	f.run(f.cmdqExecutor("x1"), tasks)
+	f.wait("first update", func() bool { return len(f.told) > 0 })
+	f.conn.Close()
+	f.waitGone("/tasks/t-")
+	f.deaf = false
+	f.connect()
+	f.waitAll(tasks, lib.TASK_FINISHED)
+	f.expect(tasks, "RUNNING FINISHED")
+}
+
+// TestExecutorToken: on a guarded cluster the executor has a token, and the
+// commands do not.
+func TestExecutorToken(t *testing.T) {
+	t.Parallel()
+	const secret = "a secret of the cluster"
+	f := startFramework(t, local.Config{Secret: secret}, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+secret) })
+	f.run(f.cmdqExecutor("x1"), map[string]executor.Command{
+		"own":    {Command: "env | grep AUTHENTICATION_TOKEN"},
+		"parent": {Command: "tr '\\0' '\\n' </proc/$PPID/environ | grep AUTHENTICATION_TOKEN"},
+	})
+	for _, id := range []string{"own", "parent"} {
+		f.wait("end of "+id, func() bool { return f.ended(id) })
+		if out := f.output("x1", id, "stdout"); out != "" && !(id == "parent" && os.Getuid() == 0) {
+			t.Errorf("%s sees a token", id)
+		}
+	}
+}
+
+// TestExecutorIdle: an executor with nothing to do ends, with status 0. A
+// launch that finds it ending is told to have failed and has not run; every
+// command runs once or never.
+func TestExecutorIdle(t *testing.T) {
+	t.Parallel()
+	f := startFramework(t, local.Config{})
+	log := filepath.Join(t.TempDir(), "log")
+	executors, lost, finished := 1, 0, 0
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	id := func() string { return "x" + strconv.Itoa(executors) }
+	for i := range 60 {
+		if _, gone := f.failed[id()]; gone {
+			executors++
+		}
+		task := "t" + strconv.Itoa(i)
+		f.run(f.cmdqExecutor(id(), "--executor-idle", "60ms"), map[string]executor.Command{task: {Command: "echo " + task + " >>" + log}})
+		f.wait("end of "+task, func() bool { return f.ended(task) })
+		ran := 0
+		if text, err := os.ReadFile(log); err == nil {
+			ran = strings.Count(string(text), task+"\n")
+		}
+		switch s := f.last(task); {
+		case s.GetState() == lib.TASK_FINISHED && ran == 1:
+			finished++
+		case (s.GetState() == lib.TASK_FAILED || s.GetState() == lib.TASK_DROPPED) && len(f.told[task]) == 1 && ran == 0:
+			lost++ // and it was said
+		default:
+			t.Errorf("seed %d: %s: %s, ran %d times", seed, task, f.states(task), ran)
+		}
+		timer := time.After(time.Duration(random.IntN(60)) * time.Millisecond)
+		f.wait("time", func() bool {
+			select {
+			case <-timer:
+				return true
+			case in := <-f.conn.Incoming():
+				f.take(in)
+			}
+			return false
+		})
+	}
+	t.Logf("%d finished, %d found an executor that ended, of %d executors", finished, lost, executors)
+	f.wait("end of "+id(), func() bool { _, gone := f.failed[id()]; return gone })
+	for x, status := range f.failed {
+		if status != 0 {
+			t.Errorf("%s ended with status %d", x, status)
+		}
+	}
+	if len(f.failed) < 2 {
+		t.Error("no executor ended for lack of work while there was more to come")
+	}
+}
