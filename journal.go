@@ -128,6 +128,8 @@ func (j *journal) advance(run store.Run, r scheduler.Record) store.Run {
 		run.Owed = slices.DeleteFunc(slices.Clone(run.Owed), func(o store.Owed) bool { return o.ID == r.Framework.ID })
 	case scheduler.AllEnded:
 		run.Stage = store.Ended
+	case scheduler.Applied:
+		run.Applied = r.File
 	}
 	return run
 }

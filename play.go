@@ -13,7 +13,7 @@ import (
 )
 
 // play lets the scheduler run to its end.
-func (s *session) play(first scheduler.Load) error {
+func (s *session) play(first scheduler.Event) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
@@ -93,7 +93,7 @@ func (s *session) reload(ctx context.Context) {
 	case err != nil:
 		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, badFile(err))
 	case file != nil:
-		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now())}); err != nil {
+		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now()), File: s.file.describe()}); err != nil {
 			s.log.Debug(err) // we are ending
 		}
 	}

@@ -148,7 +148,7 @@ func (s *session) saved(torn torn) (scheduler.Saved, error) {
 	if err != nil {
 		return scheduler.Saved{}, badState(err)
 	}
-	saved := scheduler.Saved{Framework: scheduler.Framework(s.journal.run.Framework), TornDown: torn.at, TornIDs: torn.ids, Now: time.Now()}
+	saved := scheduler.Saved{Framework: scheduler.Framework(s.journal.run.Framework), TornDown: torn.at, TornIDs: torn.ids, File: s.journal.run.Applied, Now: time.Now()}
 	for id, agent := range unwanted {
 		saved.Unwanted = append(saved.Unwanted, scheduler.Launch{ID: id, Agent: agent})
 	}

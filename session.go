@@ -21,6 +21,7 @@ import (
 	"cmdq/mesosapi"
 	"cmdq/scheduler"
 	"cmdq/store"
+	"cmdq/task"
 )
 
 // session is one start of cmdq, from the flags to the exit status. A run may
@@ -58,16 +59,18 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 	if cfg.embedded {
 		s.file.user = currentUser()
 	}
-	tasks, fileErr := s.file.read()
-	if fileErr != nil && !store.Exists(cfg.state) {
-		return badFile(fileErr) // and nothing is left behind
+	var tasks *task.File
+	var err error
+	if !store.Exists(cfg.state) {
+		if tasks, err = s.file.read(); err != nil {
+			return badFile(err) // and nothing is left behind
+		}
 	}
 	var out io.Writer
 	out, s.drain = standardError()
 	defer func() { s.drain(lastWords) }()
 	s.show = newProgress(cfg.progress, out)
 	_, isBar := s.show.(*bar)
-	var err error
 	if s.log, err = cfg.log.logger(s.show, isBar); err != nil {
 		return err
 	}
@@ -83,15 +86,23 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 		}
 		return s.tellEnd()
 	}
-	if fileErr != nil {
-		return badFile(fileErr)
+	if tasks == nil {
+		if s.unfinished() && !cfg.fresh && s.another("", "") == nil {
+			s.file.expect(s.journal.run.Applied)
+		}
+		if tasks, err = s.file.read(); err != nil {
+			return badFile(err)
+		}
 	}
-	return s.start(scheduler.Load{Tasks: tasks.Tasks(s.began)})
+	if tasks == nil {
+		return s.start(scheduler.Unchanged{})
+	}
+	return s.start(scheduler.Load{Tasks: tasks.Tasks(s.began), File: s.file.describe()})
 }
 
 // start opens everything that the scheduler needs, the embedded Mesos among it,
 // and lets it run.
-func (s *session) start(first scheduler.Load) error {
+func (s *session) start(first scheduler.Event) error {
 	var err error
 	if s.resumed, err = s.resume(); err != nil {
 		return err

@@ -46,7 +46,7 @@ func manyTasks(n int) Load {
 	for i := range specs {
 		specs[i] = &task.Spec{ID: "t", Command: "true", Resources: task.Resources{CPUs: int64(100 + i), Mem: int64(50 + i%37)}}
 	}
-	l := Load{make([]task.Task, n)}
+	l := Load{Tasks: make([]task.Task, n)}
 	for i := range l.Tasks {
 		l.Tasks[i] = task.Task{ID: task.ID(fmt.Sprintf("t-%d", i)), Spec: specs[i%len(specs)], Index: i, Seq: uint64(i)}
 	}

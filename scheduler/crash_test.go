@@ -164,7 +164,7 @@ func reload(tasks ...storyTask) func(*player) Event {
 		for i, t := range tasks {
 			p.file = append(p.file, t.task(i))
 		}
-		return Load{append([]task.Task(nil), p.file...)}
+		return Load{Tasks: append([]task.Task(nil), p.file...)}
 	}
 }
 

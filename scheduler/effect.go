@@ -34,7 +34,7 @@ func (e *Effects) add(o Effects) {
 type Kind uint8
 
 // The kinds of records: the first five are about a task, the next three about
-// the framework that we are, then two about launches, and one about the run.
+// the framework that we are, then two about launches, one about the run and one about the tasks file.
 const (
 	Queued   Kind = iota // new in the queue, or queued again after a reload
 	Launched             // a launch was decided
@@ -50,10 +50,11 @@ const (
 	Gone     // that launch has ended
 
 	AllEnded // every task has ended, and so has the run
+	Applied  // all that the tasks file says is in the queue, or not any more
 )
 
 var kindNames = [...]string{"queued", "launched", "changed", "retrying", "ended",
-	"identified", "dropped", "torn down", "unwanted", "gone", "all ended"}
+	"identified", "dropped", "torn down", "unwanted", "gone", "all ended", "applied"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -67,6 +68,7 @@ type Record struct {
 	Wake      time.Time  // of an idle task: until when it waits; set when the batch is stored
 	Framework *Framework // of the kinds about the framework
 	Launch    *Launch    // of the kinds about a launch
+	File      string     // of Applied: Load.File, or empty
 }
 
 // Framework is who we are to the master.

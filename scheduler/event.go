@@ -55,7 +55,14 @@ type (
 	// goes on. It comes before the first Load.
 	Restored struct{}
 	// Load brings all tasks of the tasks file, at the start and after a change.
-	Load struct{ Tasks []task.Task }
+	// File tells it from other files; it is recorded with the tasks.
+	Load struct {
+		Tasks []task.Task
+		File  string
+	}
+	// Unchanged comes instead of the first Load if the journal has all that the
+	// tasks file says.
+	Unchanged struct{}
 	// Cancel asks for these tasks to end.
 	Cancel struct{ IDs []task.ID }
 	// Interrupt asks cmdq to stop: no launches, kill what runs, tear down.
@@ -80,6 +87,7 @@ func (Heartbeat) event()    {}
 func (Answered) event()     {}
 func (Restored) event()     {}
 func (Load) event()         {}
+func (Unchanged) event()    {}
 func (Cancel) event()       {}
 func (Interrupt) event()    {}
 func (Detach) event()       {}

@@ -54,7 +54,7 @@ func TestLoadInParts(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.FrameworkID = "f"
 	first := newState(cfg)
-	eff := first.step(time.Unix(0, 0), Load{tasks})
+	eff := first.step(time.Unix(0, 0), Load{Tasks: tasks})
 	journal.keep(eff.Records[:50], first.queue)
 
 	s := newState(cfg)
@@ -62,7 +62,7 @@ func TestLoadInParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.step(time.Unix(1, 0), Restored{})
-	s.step(time.Unix(1, 0), Load{tasks})
+	s.step(time.Unix(1, 0), Load{Tasks: tasks})
 	if s.queue.Len() != 100 || s.queue.Ready() != 100 {
 		t.Errorf("%d tasks, %d ready, want 100", s.queue.Len(), s.queue.Ready())
 	}

@@ -17,6 +17,7 @@ type memory struct {
 	owed      map[string]bool // frameworks that were dropped and not torn down
 	unwanted  map[string]string
 	allEnded  bool
+	file      string
 }
 
 type kept struct {
@@ -48,6 +49,8 @@ func (m *memory) keep(records []Record, q *queue.Queue) {
 			delete(m.unwanted, r.Launch.ID)
 		case AllEnded:
 			m.allEnded = true
+		case Applied:
+			m.file = r.File
 		default:
 			m.keepTask(r.Task, q)
 		}
@@ -76,7 +79,7 @@ func clone(t *task.Task) task.Task {
 
 // saved is what a restart gets.
 func (m *memory) saved() Saved {
-	s := Saved{Framework: m.framework}
+	s := Saved{Framework: m.framework, File: m.file}
 	for _, id := range slices.Sorted(maps.Keys(m.unwanted)) {
 		s.Unwanted = append(s.Unwanted, Launch{id, m.unwanted[id]})
 	}

@@ -13,7 +13,8 @@ const removedReason = "REMOVED"
 
 // onLoad brings the queue in line with the tasks file: at the start, when all
 // is new, and whenever the file has changed.
-func (s *state) onLoad(tasks []task.Task) {
+func (s *state) onLoad(ev Load) {
+	tasks := ev.Tasks
 	first := !s.loaded
 	s.loaded = true
 	wasWaiting := s.queue.Ready() > 0
@@ -41,6 +42,14 @@ func (s *state) onLoad(tasks []task.Task) {
 		if s.drop(t) {
 			removed++
 		}
+	}
+	applied := ev.File
+	if len(s.edited) > 0 {
+		applied = "" // a part of it has to wait, and a restart reads it again
+	}
+	if applied != s.applied {
+		s.applied = applied
+		s.eff.Records = append(s.eff.Records, Record{Kind: Applied, At: s.now, File: applied})
 	}
 	if !wasWaiting {
 		s.offered = s.now // the wait for offers begins now

@@ -221,7 +221,7 @@ func (r *replay) do(what string) {
 	r.t.Helper()
 	switch what {
 	case "subscribe":
-		r.step(Load{r.recordedTasks()})
+		r.step(Load{Tasks: r.recordedTasks()})
 	case "the stream was closed by the master":
 		in := r.next()
 		if in.Down == nil {

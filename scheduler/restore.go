@@ -13,6 +13,7 @@ import (
 type Saved struct {
 	Framework Framework
 	Unwanted  []Launch
+	File      string // that was Applied last
 
 	// Each calls back for every task, in the order in which they were first
 	// queued, with the time until which an idle one waits, and hands on the
@@ -45,7 +46,7 @@ func (s *Scheduler) Restore(saved Saved) error {
 // restore has no effects of its own: what follows from it is decided by the
 // step that takes Restored.
 func (s *state) restore(saved Saved) error {
-	s.framework, s.torn = saved.Framework, saved.TornIDs
+	s.framework, s.torn, s.applied = saved.Framework, saved.TornIDs, saved.File
 	for _, l := range saved.Unwanted {
 		s.unwanted[l.ID] = l.Agent
 	}

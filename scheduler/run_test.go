@@ -86,7 +86,7 @@ func quietLog() *logrus.Entry {
 
 func oneTask() Load {
 	spec := &task.Spec{ID: "a", Command: "true", Resources: task.Resources{CPUs: 1000, Mem: 10}}
-	return Load{[]task.Task{{ID: "a", Spec: spec, Index: -1, Submitted: time.Now()}}}
+	return Load{Tasks: []task.Task{{ID: "a", Spec: spec, Index: -1, Submitted: time.Now()}}}
 }
 
 func runScripted(t *testing.T, m *scripted) (Over, error) {

@@ -124,6 +124,13 @@ func (e *env) play(line string) {
 		e.config(rest)
 	case "load":
 		e.step(e.load(rest))
+	case "load-as": // the same, and the file has a name
+		name, tasks, _ := strings.Cut(rest, " ")
+		load := e.load(tasks)
+		load.File = name
+		e.step(load)
+	case "unchanged":
+		e.step(Unchanged{})
 	case "subscribed":
 		e.step(Subscribed{&sched.Event_Subscribed{FrameworkID: &mesos.FrameworkID{Value: e.s.cfg.FrameworkID}}})
 	case "down":
@@ -279,7 +286,7 @@ func (e *env) load(text string) Load {
 		}
 		tasks = append(tasks, task.Task{ID: spec.ID, Spec: spec, Index: -1, Seq: uint64(i), Submitted: e.now})
 	}
-	return Load{tasks}
+	return Load{Tasks: tasks}
 }
 
 // parseOffer reads "o1 agent=a1 cpus=4 mem=1000 cpus(role)=1".
@@ -422,6 +429,8 @@ func subject(r Record) string {
 		return r.Framework.ID
 	case r.Launch != nil:
 		return r.Launch.ID
+	case r.Kind == Applied:
+		return "file " + r.File
 	}
 	return "the run"
 }

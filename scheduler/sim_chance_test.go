@@ -54,7 +54,7 @@ func (m *sim) ask() {
 	case n <= 2:
 		m.edit()
 		if !m.cfg.Once { // else the file is read at the next start
-			m.wishes = append(m.wishes, Load{slices.Clone(m.file)})
+			m.wishes = append(m.wishes, Load{Tasks: slices.Clone(m.file), File: m.fileName()})
 		}
 	case n <= 4:
 		m.wishes = append(m.wishes, Interrupt{})

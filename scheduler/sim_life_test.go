@@ -2,7 +2,9 @@ package scheduler
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -168,8 +170,27 @@ func (m *sim) start() error {
 			return err
 		}
 	}
-	if err := m.step(Load{slices.Clone(m.file)}); err != nil {
+	if err := m.step(m.load()); err != nil {
 		return err
 	}
 	return m.commit()
+}
+
+// load is what a start hands over: the file, or that it is the one of before.
+func (m *sim) load() Event {
+	load := Load{Tasks: slices.Clone(m.file), File: m.fileName()}
+	if m.journal.file == load.File {
+		m.read = load.Tasks
+		return Unchanged{}
+	}
+	return load
+}
+
+// fileName tells contents of the tasks file apart.
+func (m *sim) fileName() string {
+	var name strings.Builder
+	for i := range m.file {
+		fmt.Fprintf(&name, "%s %p %d;", m.file[i].ID, m.file[i].Spec, m.file[i].Seq)
+	}
+	return name.String()
 }

@@ -176,7 +176,7 @@ func (p *player) begin() error {
 	if err := p.deliver(Restored{}); err != nil || p.s == nil {
 		return err
 	}
-	return p.deliver(Load{slices.Clone(p.file)})
+	return p.deliver(Load{Tasks: slices.Clone(p.file)})
 }
 
 func (p *player) deliver(ev Event) error {

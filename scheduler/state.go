@@ -40,6 +40,7 @@ type state struct {
 	edited map[task.ID]*task.Task
 
 	loaded   bool         // the tasks file was read once
+	applied  string       // the tasks file that is wholly in the journal; empty: none is
 	restored bool         // a run of before goes on
 	before   int          // how many of its tasks had ended
 	torn     []string     // what restore leaves to be recorded: frameworks,
@@ -95,7 +96,9 @@ func (s *state) step(now time.Time, ev Event) Effects {
 	case Restored:
 		s.onRestored(ev)
 	case Load:
-		s.onLoad(ev.Tasks)
+		s.onLoad(ev)
+	case Unchanged:
+		s.loaded = true
 	case Cancel:
 		s.onCancel(ev.IDs)
 	case Interrupt:

@@ -333,6 +333,8 @@ func decodeRun(payload []byte) (Run, error) {
 			r.Framework.Seen = d.time()
 		case 11:
 			r.Framework.User = d.text()
+		case 12:
+			r.Applied = d.text()
 		case 9:
 			r.Owed = append(r.Owed, decodeOwed(d))
 		case 10:

@@ -166,4 +166,5 @@ func encodeRun(e *encoder, r *Run) {
 		e.message(10, func() { e.text(1, line) })
 	}
 	e.text(11, r.Framework.User)
+	e.text(12, r.Applied)
 }

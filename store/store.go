@@ -55,6 +55,7 @@ type Run struct {
 	Began        time.Time
 	Master, File string
 	Stage        Stage
+	Applied      string // the tasks file, and its lists, that is wholly in the journal; empty: none is
 	Framework    Framework
 	Owed         []Owed
 

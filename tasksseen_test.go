@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestTasksFileIsRemembered: a file that is as the journal describes it is not
+// read again; any other is.
+func TestTasksFileIsRemembered(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	list := write("list", "x\ny\n")
+	path := write("tasks.yaml", "tasks: [{id: a, command: 'echo {}', cpus: 1, mem: 1, each_line: "+list+"}]\n")
+	first := &tasksFile{path: path, user: "ann"}
+	if file, err := first.read(); err != nil || file.Len() != 2 {
+		t.Fatal(file, err)
+	}
+	known := first.describe()
+	read := func(user, description string) bool {
+		t.Helper()
+		again := &tasksFile{path: path, user: user}
+		again.expect(description)
+		file, err := again.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file != nil
+	}
+	if read("ann", known) {
+		t.Error("read again, though nothing has changed")
+	}
+	for name, description := range map[string]string{"nothing": "", "no JSON": "{", "no sum": `{"format":1,"user":"ann","sum":"00"}`,
+		"another format": `{"format":0}`} {
+		if !read("ann", description) {
+			t.Errorf("not read with %s known of it", name)
+		}
+	}
+	if !read("bob", known) {
+		t.Error("not read for another user, who may not run all of it")
+	}
+	write("list", "x\nz\n")
+	if !read("ann", known) {
+		t.Error("not read after its list has changed")
+	}
+	write("list", "x\ny\n")
+	write("tasks.yaml", "tasks: [{id: b, command: 'true', cpus: 1, mem: 1}]\n")
+	if !read("ann", known) {
+		t.Error("not read after it has changed")
+	}
+}
