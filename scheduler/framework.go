@@ -80,6 +80,7 @@ func (s *state) onErrored(ev Errored) {
 			return
 		}
 		text += ": somebody tore this framework down; the next start goes on under a new id"
+		s.settleAll()
 		s.castAdrift()
 		s.dropFramework(TornDown)
 		over.Torn = true
@@ -98,6 +99,7 @@ func (s *state) onErrored(ev Errored) {
 // SUBSCRIBED on record never launched anything.
 func (s *state) newFramework() {
 	old := s.framework
+	s.settleAll()
 	for _, t := range s.activeTasks() {
 		a := t.Current()
 		if t.Stop == task.Cancelled {

@@ -108,6 +108,8 @@ func (s *state) onRestored(Restored) {
 	for _, t := range s.activeTasks() {
 		a := t.Current()
 		switch {
+		case s.cfg.Own && !a.Settle.IsZero():
+			s.settle(t, a) // it had ended before its cluster did
 		case s.cfg.Own:
 			s.lostWithUs(t, a)
 		case !a.Settle.IsZero():
