@@ -2,6 +2,8 @@ package scheduler
 
 import (
 	"errors"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,7 +96,7 @@ func (s *state) onSubscribed(ev Subscribed) {
 	s.offered = s.now
 	l.offered = false
 	s.forgetIdle()
-	s.note(logrus.InfoLevel, logrus.Fields{"framework": s.framework.ID, "master": s.cfg.Master}, "%s with the master", word)
+	s.note(logrus.InfoLevel, logrus.Fields{"framework": s.framework.ID, "master": s.leader(ev)}, "%s with the master", word)
 	s.startReconcile(time.Time{})
 	if s.restored && !l.ever {
 		s.callReconcileAll()
@@ -106,6 +108,14 @@ func (s *state) onSubscribed(ev Subscribed) {
 	}
 	s.framework.Seen = s.now
 	s.identify()
+}
+
+// leader is the master that took us, as far as it says so itself.
+func (s *state) leader(ev Subscribed) string {
+	if at := ev.Info.GetMasterInfo().GetAddress(); at != nil && at.GetIP() != "" {
+		return net.JoinHostPort(clean(at.GetIP()), strconv.Itoa(int(at.Port)))
+	}
+	return s.cfg.Master
 }
 
 // onHeartbeat: the master knows us, as it does not where a stream is merely not

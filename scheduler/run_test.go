@@ -260,3 +260,23 @@ func TestTeardownHasItsOwnTime(t *testing.T) {
 		}
 	})
 }
+
+// TestLeaderInTheLog: behind ZooKeeper or a list, a person wants to know who
+// took us.
+func TestLeaderInTheLog(t *testing.T) {
+	s := newState(DefaultConfig())
+	s.cfg.Master = "zk://z/mesos"
+	ip := "10.0.0.2"
+	for _, tt := range []struct {
+		info *mesos.MasterInfo
+		want string
+	}{
+		{nil, "zk://z/mesos"},
+		{&mesos.MasterInfo{ID: "m"}, "zk://z/mesos"},
+		{&mesos.MasterInfo{ID: "m", Address: &mesos.Address{IP: &ip, Port: 5050}}, "10.0.0.2:5050"},
+	} {
+		if got := s.leader(Subscribed{&sched.Event_Subscribed{MasterInfo: tt.info}}); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
