@@ -259,7 +259,7 @@ func TestExecutorIdle(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	id := func() string { return "x" + strconv.Itoa(executors) }
-	for i := range 60 {
+	for i := range 40 {
 		if _, gone := f.failed[id()]; gone {
 			executors++
 		}

@@ -189,7 +189,9 @@ func (f *testFramework) cmdqExecutor(id string, flags ...string) *lib.ExecutorIn
 	path := cmdqBinary(f.t)
 	return &lib.ExecutorInfo{
 		Type: lib.ExecutorInfo_CUSTOM, ExecutorID: lib.ExecutorID{Value: id}, Resources: amount(0.1, 32),
-		Command: &lib.CommandInfo{Shell: new(false), Value: &path, Arguments: append([]string{"cmdq", "executor"}, flags...)},
+		Command: &lib.CommandInfo{Shell: new(false), Value: &path, Arguments: append([]string{"cmdq", "executor"}, flags...),
+			// The race detector would sleep for a second at the end.
+			Environment: &lib.Environment{Variables: []lib.Environment_Variable{{Name: "GORACE", Value: new("atexit_sleep_ms=0")}}}},
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib/executor/config"
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 )
 
 // Config is what Run needs to know. Mesos says most of it in the environment.
@@ -96,6 +97,11 @@ func Run(ctx context.Context, cfg Config) error {
 		case events <- ev:
 		case <-done:
 		}
+	}
+	if cfg.Token != "" {
+		// The token is in our environment, which others of our user could read
+		// in /proc. It does not get less secret than it was if this fails.
+		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	}
 	nursery, err := newNursery(post)
 	if err != nil {

@@ -13,8 +13,12 @@ import (
 	"testing"
 )
 
-// TestMain sets the umask, as modes depend on it.
+// TestMain sets the umask, as modes depend on it, and lets the test binary be
+// a nursery.
 func TestMain(m *testing.M) {
+	if command := os.Getenv(nurseryEnv); command != "" {
+		os.Exit(actAsNursery(command))
+	}
 	syscall.Umask(0o022)
 	os.Exit(m.Run())
 }

@@ -176,7 +176,7 @@ func (n *nursery) finish(j *job, status syscall.WaitStatus) {
 		return
 	}
 	n.ends.Go(func() {
-		n.sweep(func(dir string) bool { return dir == j.dir || dir == "" && !n.busy() })
+		n.sweep(func(t trace) bool { return t.dir == j.dir || t.dir == "" && !n.busy() })
 		n.post(exited{id: j.id, status: status})
 	})
 }
@@ -192,18 +192,20 @@ func (n *nursery) busy() bool {
 // uninterruptible sleep are then left alone.
 const stuckAfter = 10 * time.Second
 
-// sweep ends orphans until there are no more; ours tells by the directory of its
-// command ("": it hides that) whether one is meant.
-func (n *nursery) sweep(ours func(dir string) bool) {
-	deadline := time.Now().Add(stuckAfter)
-	for pause := time.Millisecond; time.Now().Before(deadline); pause = min(2*pause, 50*time.Millisecond) {
-		left := 0
+// unclearFor is much longer than a process takes to execute a program, or to
+// end. One that stays unclear has no environment; it is ended when nothing else runs.
+const unclearFor = time.Second
+
+// sweep ends orphans until there are no more of those that are meant.
+func (n *nursery) sweep(ours func(trace) bool) {
+	began := time.Now()
+	for pause := time.Millisecond; time.Since(began) < stuckAfter; pause = min(2*pause, 50*time.Millisecond) {
+		again := false
 		for _, pid := range orphans() {
-			if endOrphan(pid, ours) {
-				left++
-			}
+			killed, unclear := endOrphan(pid, ours)
+			again = again || killed || unclear && time.Since(began) < unclearFor
 		}
-		if left == 0 {
+		if !again {
 			return
 		}
 		time.Sleep(pause) // nobody tells when the child of a child ends
@@ -227,10 +229,10 @@ func (n *nursery) close() {
 	n.mu.Unlock()
 	deadline := time.Now().Add(stuckAfter)
 	for n.busy() && time.Now().Before(deadline) {
-		n.sweep(func(string) bool { return true })
+		n.sweep(func(trace) bool { return true })
 		time.Sleep(time.Millisecond)
 	}
-	n.sweep(func(string) bool { return true })
+	n.sweep(func(trace) bool { return true })
 	close(n.gone)
 	n.ends.Wait()
 }

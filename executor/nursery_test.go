@@ -18,13 +18,6 @@ import (
 // is none among the tests. It prints what it is told, and ends with its input.
 const nurseryEnv = "CMDQ_TEST_NURSERY"
 
-func TestMain(m *testing.M) {
-	if command := os.Getenv(nurseryEnv); command != "" {
-		os.Exit(actAsNursery(command))
-	}
-	os.Exit(m.Run())
-}
-
 func actAsNursery(command string) int {
 	n, err := newNursery(func(ev event) {
 		switch ev := ev.(type) {
@@ -136,7 +129,7 @@ func gone(t *testing.T, pids []int, atOnce bool) {
 	end := time.Now().Add(10 * time.Second)
 	for _, pid := range pids {
 		for {
-			if _, alive := directoryOf(pid); !alive {
+			if !traceOf(pid).alive {
 				break
 			}
 			if atOnce || time.Now().After(end) {
@@ -185,7 +178,7 @@ func TestNurseryNeighbours(t *testing.T) {
 		}
 	}
 	for _, pid := range long {
-		if _, alive := directoryOf(pid); !alive {
+		if !traceOf(pid).alive {
 			t.Errorf("process %d of another command ended", pid)
 		}
 	}

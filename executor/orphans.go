@@ -57,37 +57,47 @@ func adopted(self string) []int {
 	return pids
 }
 
-// endOrphan kills an orphan if it is meant, and tells whether it was there.
-func endOrphan(pid int, ours func(dir string) bool) bool {
-	fd, err := unix.PidfdOpen(pid, 0) // first: then the pid cannot become another's
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	dir, alive := directoryOf(pid)
-	if !alive || !ours(dir) {
-		return false
-	}
-	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
+// trace is what can be seen of a process.
+type trace struct {
+	alive bool
+	clear bool   // it has an environment; else it is in the middle of an exec or of its end, or hides
+	dir   string // of the command it belongs to; "": it does not say
 }
 
-// directoryOf is the directory of the command that a process belongs to, "" if
-// it does not say. One that has ended or is ending is not alive.
-func directoryOf(pid int) (dir string, alive bool) {
+// endOrphan kills an orphan if it is meant, and tells whether it did; unclear
+// asks for another look.
+func endOrphan(pid int, ours func(trace) bool) (killed, unclear bool) {
+	fd, err := unix.PidfdOpen(pid, 0) // first: then the pid cannot become another's
+	if err != nil {
+		return false, false
+	}
+	defer unix.Close(fd)
+	t := traceOf(pid)
+	switch {
+	case !t.alive:
+		return false, false
+	case ours(t):
+		return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil, false
+	}
+	return false, !t.clear
+}
+
+// traceOf looks at a process (proc(5)).
+func traceOf(pid int) trace {
 	proc := "/proc/" + strconv.Itoa(pid)
 	env, err := os.ReadFile(proc + "/environ")
 	if err == nil && len(env) > 0 {
 		for _, v := range strings.Split(string(env), "\x00") {
 			if dir, ok := strings.CutPrefix(v, directoryVariable+"="); ok {
-				return dir, true
+				return trace{alive: true, clear: true, dir: dir}
 			}
 		}
-		return "", true
+		return trace{alive: true, clear: true}
 	}
-	stat, err := os.ReadFile(proc + "/stat")
+	text, err := os.ReadFile(proc + "/stat")
 	if err != nil {
-		return "", false
+		return trace{}
 	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	return "", len(fields) > 0 && fields[0] != "Z" && fields[0] != "X"
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // behind "pid (name)"
+	return trace{alive: len(fields) > 0 && fields[0] != "Z" && fields[0] != "X"}
 }
