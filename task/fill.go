@@ -8,11 +8,21 @@ const hole = "{}"
 // Command is what the shell runs: that of the spec, and in a task of a list with
 // the line, quoted for the shell, for every {}.
 func (t *Task) Command() string {
-	line := t.Line()
+	line, command := t.Line(), t.Spec.Command
 	if line == "" {
-		return t.Spec.Command
+		return command
 	}
-	return strings.ReplaceAll(t.Spec.Command, hole, shellQuote(line))
+	word := shellQuote(line)
+	if allDigits(line) && redirected(command) {
+		word = "'" + line + "'" // in "echo 2>file" the 2 is no word
+	}
+	return strings.ReplaceAll(command, hole, word)
+}
+
+// redirected tells whether a {} stands right before a redirection, where the
+// shell would take digits for a file descriptor. Within quotes there is none.
+func redirected(command string) bool {
+	return (strings.Contains(command, hole+">") || strings.Contains(command, hole+"<")) && !quotedHole(command)
 }
 
 // Argv is the program and its arguments: those of the spec, and in a task of a
@@ -69,6 +79,7 @@ func isPlain(s string) bool {
 func quotedHole(command string) bool {
 	within := []byte{0}  // innermost last: one of '"`#, ( for $( or ( in such, or 0 for none of them
 	here := len(command) // where the first here-document begins, or might
+	escaped := -1        // the last byte with a backslash before it
 	for i := 0; i < len(command); i++ {
 		c, rest, in := command[i], command[i:], within[len(within)-1]
 		words := in == 0 || in == '('
@@ -80,13 +91,14 @@ func quotedHole(command string) bool {
 				return true
 			}
 			i++
+			escaped = i
 		case in == '\'' || in == '`' || in == '#':
 			if in != '#' && c == in || in == '#' && c == '\n' {
 				within = within[:len(within)-1]
 			}
 		case strings.HasPrefix(rest, "$(("):
 			sum, _, ok := strings.Cut(rest, "))")
-			if !ok || strings.ContainsAny(sum, "'\"`\\#") || strings.Contains(sum, hole) {
+			if !ok || strings.ContainsAny(sum, "'\"`\\#{") || strings.Contains(sum[len("$(("):], "$(") {
 				return strings.Contains(rest, hole)
 			}
 			i += len(sum) + 1
@@ -102,7 +114,8 @@ func quotedHole(command string) bool {
 				return strings.Contains(rest, hole)
 			}
 		case c == '\'' && i > 0 && command[i-1] == '$', // in some shells another kind of quotes
-			len(within) > 1 && strings.HasPrefix(rest, "case"): // its ) is another
+			c == '#' && i > 0 && (i-1 == escaped || command[i-1] == ')'), // a comment, or in the middle of a word
+			len(within) > 1 && strings.HasPrefix(rest, "case"):           // its ) is another
 			return strings.Contains(rest, hole)
 		case c == '\'', c == '"', c == '#' && beginsWord(command, i), c == '(' && in == '(':
 			within = append(within, c)
@@ -122,5 +135,5 @@ func isParameter(s string) bool {
 }
 
 func beginsWord(command string, i int) bool {
-	return i == 0 || strings.IndexByte(" \t\n;&|()", command[i-1]) >= 0
+	return i == 0 || strings.IndexByte(" \t\n;&|(", command[i-1]) >= 0
 }

@@ -28,6 +28,10 @@ func TestFill(t *testing.T) {
 		{"echo {}", "http://h/?a=1&b", "echo 'http://h/?a=1&b'"},
 		{"echo { } $CMDQ_LINE", "a", "echo { } $CMDQ_LINE"},
 		{"echo {}", "{}", "echo '{}'"},
+		{"echo {} >{}.log", "2", "echo 2 >2.log"},
+		{"echo {}>{}.log", "2", "echo '2'>'2'.log"}, // 2>2.log would be standard error
+		{"echo {}>{}.log", "a2", "echo a2>a2.log"},
+		{`echo "{}>"`, "2", `echo "2>"`},
 	}
 	for _, tt := range tests {
 		if got := listed(tt.command, nil, tt.line).Command(); got != tt.want {
@@ -89,6 +93,11 @@ func TestQuotedHole(t *testing.T) {
 		{`printf %s "${HOME}" {}`, false},
 		{`printf %s $(printf %s {})`, false},
 		{"printf %s a#{}", false},
+		{`printf %s \#{}`, false},
+		{"printf %s a\\ #\"\n{}\"", true},
+		{"printf %s $(printf a)#\"\n{}\"", true},
+		{"printf %s $((${X:-)) + {} ))", true},
+		{`printf %s "$((printf a); printf b) $(printf c; $(printf d; $(printf e)) "{}" )"`, true},
 		{"printf '%s\n' \"it's\" {} # it's\nprintf '%s' {}", false},
 		{`printf %s '\' {}`, false},
 		{`printf %s "\"" {}`, false},

@@ -215,6 +215,7 @@ const partText = 64 << 10
 // fillable checks that every line can be put into what the task runs.
 func (r *reader) fillable(s *Spec, n *yaml.Node) {
 	inQuotes := strings.Contains(s.Command, hole) && quotedHole(s.Command)
+	redirected := redirected(s.Command)
 	longest, at := 0, 0 // as the command has it
 	for i, line := range s.Series.Lines {
 		if inQuotes && line != "" && !isPlain(line) {
@@ -225,6 +226,9 @@ func (r *reader) fillable(s *Spec, n *yaml.Node) {
 		length := len(line)
 		if s.Command != "" {
 			length = quotedLen(line)
+			if redirected && allDigits(line) {
+				length += len("''")
+			}
 		}
 		if length > longest {
 			longest, at = length, s.Series.First+i
