@@ -149,7 +149,7 @@ func (s *session) interrupted(over scheduler.Over, status int) error {
 	}
 	if snap := s.sched.Snapshot(); !s.once && snap.Ended() == snap.Tasks {
 		if err := s.done(); err != nil {
-			return err
+			return &exit{status, err}
 		}
 	}
 	return &exit{status: status}
@@ -184,13 +184,8 @@ func (s *session) tellSummary() error {
 	if err := s.summary(); err != nil {
 		return &exit{exitFailed, fmt.Errorf("%w: the next start prints it again", err)}
 	}
-	if log := s.journal.joblog; log != nil {
-		if err := log.flush(); err != nil {
-			return &exit{exitFailed, fmt.Errorf("%w: some ends are missing in it, and the next start adds them", err)}
-		}
-	}
 	if err := s.done(); err != nil {
-		return err
+		return &exit{exitFailed, err}
 	}
 	if snap := s.sched.Snapshot(); snap.Ended() != snap.Tasks || snap.Bad() > 0 {
 		return &exit{status: exitFailed}
@@ -198,11 +193,18 @@ func (s *session) tellSummary() error {
 	return nil
 }
 
+// done notes that the next start begins a new run, and with it a new joblog: this
+// one has to be complete.
 func (s *session) done() error {
+	if log := s.journal.joblog; log != nil {
+		if err := log.flush(); err != nil {
+			return fmt.Errorf("%w: some ends are missing in it, and the next start adds them", err)
+		}
+	}
 	run := s.journal.run
 	run.Stage = store.Done
 	if err := s.journal.write(run); err != nil {
-		return &exit{exitFailed, fmt.Errorf("note that the run is done: %w", err)}
+		return fmt.Errorf("note that the run is done: %w", err)
 	}
 	return nil
 }

@@ -95,3 +95,45 @@ func TestDiskFullAndInterrupted(t *testing.T) {
 	wants(t, next.exits(exitFinished), "going on with 2 tasks, of which 0 have ended and 1 were active", "2 tasks: 2 finished")
 	d.check(accepts, acks)
 }
+
+// TestJoblogIsBehindAtCtrlC: everything has ended, and the disk of the joblog is
+// full. The next start would begin a new run and a new joblog, so it does not.
+func TestJoblogIsBehindAtCtrlC(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeTasks(t, dir, tasksYAML(waiting(dir, "a", "retries: 0")))
+	p := startIn(t, dir, "--joblog", "joblog")
+	p.says("msg=running", 1)
+	joblog, err := os.OpenFile(filepath.Join(dir, "joblog"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer joblog.Close()
+	const full = 4 << 20 // the journal stays far below that
+	if _, err := joblog.WriteString(strings.Repeat(strings.Repeat("x", 1023)+"\n", full>>10)); err != nil {
+		t.Fatal(err)
+	}
+	var limit unix.Rlimit
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, nil, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = full
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	touch(t, dir, "go")
+	p.says("joblog: write", 1)
+	p.signal(os.Interrupt)
+	wants(t, p.exits(exitSIGINT), "some ends are missing in it, and the next start adds them")
+	if err := joblog.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	p = startIn(t, dir, "run", "--joblog", "joblog", "--progress", "none")
+	wants(t, p.exits(exitFinished), "going on with the run", "1 task: 1 finished")
+	if ends := readJoblog(t, filepath.Join(dir, "joblog")); len(ends) != 1 || ends[0].ID != "a" || ends[0].State != "finished" {
+		t.Errorf("joblog: %+v", ends)
+	}
+	if starts := waitLines(t, filepath.Join(dir, "starts"), 1); len(starts) != 1 {
+		t.Errorf("started: %q", starts)
+	}
+}
