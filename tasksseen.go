@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"path/filepath"
 )
 
 // seenFile is the tasks file and its lists as the journal knows them: what they
@@ -28,6 +29,10 @@ func (t *tasksFile) describe() string {
 	seen := seenFile{Format: seenFormat, User: t.user, Sum: hex.EncodeToString(t.seen[:]), Lists: map[string]string{}}
 	for path, sum := range t.lists {
 		if sum == ([sha256.Size]byte{}) {
+			return ""
+		}
+		path, err := filepath.Abs(path) // the next start may be elsewhere
+		if err != nil {
 			return ""
 		}
 		seen.Lists[path] = hex.EncodeToString(sum[:])

@@ -56,3 +56,34 @@ func TestTasksFileIsRemembered(t *testing.T) {
 		t.Error("not read after it has changed")
 	}
 }
+
+// TestListsAreRememberedFromElsewhere: a start in another directory does not take
+// the list that it finds there for that of the file.
+func TestListsAreRememberedFromElsewhere(t *testing.T) {
+	here, there := t.TempDir(), t.TempDir()
+	write := func(dir, name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(here, "tasks.yaml", "tasks: [{id: a, command: 'echo {}', cpus: 1, mem: 1, each_line: list}]\n")
+	write(here, "list", "x\n")
+	write(there, "list", "x\n")
+	t.Chdir(here)
+	first := &tasksFile{path: "tasks.yaml"}
+	if _, err := first.read(); err != nil {
+		t.Fatal(err)
+	}
+	known := first.describe()
+	t.Chdir(there)
+	for _, changed := range []bool{false, true} {
+		if changed {
+			write(here, "list", "x\ny\n")
+		}
+		again := &tasksFile{path: filepath.Join(here, "tasks.yaml")}
+		again.expect(known)
+		if file, err := again.read(); err != nil || (file != nil) != changed {
+			t.Errorf("changed: %v; read again: %v (%v)", changed, file != nil, err)
+		}
+	}
+}
