@@ -94,7 +94,7 @@ func TestExecutorQuick(t *testing.T) {
 			}
 			f.expect(tasks, want)
 			f.shutDown("x1", "quick-0")
-			if left := processesWith(f.work); left != nil {
+			if left := processesWith(f.id.Value); left != nil {
 				t.Errorf("left of the executor: %v", left)
 			}
 		})
@@ -126,7 +126,7 @@ func TestExecutorKilled(t *testing.T) {
 	for id := range tasks {
 		f.waitOutput("x1", id, "up\n")
 	}
-	if err := syscall.Kill(executorPid(t, f.work), syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(executorPid(t, f.id.Value), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	f.waitAll(tasks, lib.TASK_FAILED)
@@ -136,7 +136,7 @@ func TestExecutorKilled(t *testing.T) {
 		}
 	}
 	f.wait("end of the executor", func() bool { _, gone := f.failed["x1"]; return gone })
-	if left := processesWith(f.work); left != nil {
+	if left := processesWith(f.id.Value); left != nil {
 		t.Errorf("left of the executor: %v", left)
 	}
 }

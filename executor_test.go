@@ -27,8 +27,9 @@ const executorPatience = 30 * time.Second
 // embedded Mesos. It acknowledges what it is told.
 type testFramework struct {
 	t       *testing.T
-	cluster *local.Cluster
-	work    string // the cluster's directory
+	cluster *local.Cluster // nil: another one
+	master  string         // host:port
+	work    string         // the cluster's directory
 	conn    *mesosapi.Conn
 	id      lib.FrameworkID
 	offers  []lib.Offer
@@ -40,21 +41,39 @@ type testFramework struct {
 	authorize func(*http.Request)
 }
 
+// startFramework starts an embedded Mesos and subscribes with it. With
+// $CMDQ_TEST_MASTER that is used instead; its agent, of at least 4 cpus, has its
+// work directory on this machine: $CMDQ_TEST_AGENT_DIR.
 func startFramework(t *testing.T, cfg local.Config, authorize ...func(*http.Request)) *testFramework {
 	t.Helper()
+	f := &testFramework{t: t, told: map[string][]lib.TaskStatus{}, failed: map[string]int{}}
+	if len(authorize) > 0 {
+		f.authorize = authorize[0]
+	}
+	if f.master, f.work = os.Getenv("CMDQ_TEST_MASTER"), os.Getenv("CMDQ_TEST_AGENT_DIR"); f.master != "" {
+		if cfg.Chaos || cfg.Secret != "" {
+			t.Skip("only the embedded Mesos does this")
+		}
+		t.Cleanup(func() {
+			f.conn.Send(&scheduler.Call{Type: scheduler.Call_TEARDOWN, FrameworkID: &f.id})
+			ctx, cancel := context.WithTimeout(context.Background(), executorPatience)
+			defer cancel()
+			if err := f.conn.Flush(ctx); err != nil {
+				t.Error(err)
+			}
+			f.conn.Close()
+		})
+		f.connect()
+		return f
+	}
 	cfg.WorkDir = t.TempDir()
 	cfg.AllocationInterval = 20 * time.Millisecond
-	if cfg.Resources == "" {
-		cfg.Resources = "cpus:100;mem:100000;disk:1000"
-	}
+	cfg.Resources = "cpus:100;mem:100000;disk:1000"
 	cluster, err := local.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &testFramework{t: t, cluster: cluster, work: cfg.WorkDir, told: map[string][]lib.TaskStatus{}, failed: map[string]int{}}
-	if len(authorize) > 0 {
-		f.authorize = authorize[0]
-	}
+	f.cluster, f.master, f.work = cluster, cluster.Addr(), cfg.WorkDir
 	t.Cleanup(func() {
 		f.conn.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), executorPatience)
@@ -70,7 +89,7 @@ func startFramework(t *testing.T, cfg local.Config, authorize ...func(*http.Requ
 // connect subscribes, or does so again.
 func (f *testFramework) connect() {
 	f.t.Helper()
-	conn, err := mesosapi.New(mesosapi.Config{Master: f.cluster.Addr(), Authorize: f.authorize})
+	conn, err := mesosapi.New(mesosapi.Config{Master: f.master, Authorize: f.authorize})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -212,9 +231,9 @@ func (f *testFramework) run(x *lib.ExecutorInfo, commands map[string]executor.Co
 func (f *testFramework) runData(x *lib.ExecutorInfo, tasks map[string][]byte) {
 	f.t.Helper()
 	f.wait("offer", func() bool { // of most of an agent; one of what was just freed may come alone
-		return slices.ContainsFunc(f.offers, func(o lib.Offer) bool { return cpus(o) > 50 })
+		return slices.ContainsFunc(f.offers, func(o lib.Offer) bool { return cpus(o) > 3 })
 	})
-	agent := f.offers[slices.IndexFunc(f.offers, func(o lib.Offer) bool { return cpus(o) > 50 })].AgentID
+	agent := f.offers[slices.IndexFunc(f.offers, func(o lib.Offer) bool { return cpus(o) > 3 })].AgentID
 	var offers []lib.OfferID
 	f.offers = slices.DeleteFunc(f.offers, func(o lib.Offer) bool {
 		if o.AgentID == agent {
@@ -226,7 +245,7 @@ func (f *testFramework) runData(x *lib.ExecutorInfo, tasks map[string][]byte) {
 	for id, data := range tasks {
 		own := *x
 		launch.TaskInfos = append(launch.TaskInfos, lib.TaskInfo{
-			Name: id, TaskID: lib.TaskID{Value: id}, AgentID: agent, Resources: amount(0.01, 1), Executor: &own, Data: data,
+			Name: id, TaskID: lib.TaskID{Value: id}, AgentID: agent, Resources: amount(0.001, 1), Executor: &own, Data: data,
 		})
 	}
 	f.conn.Send(&scheduler.Call{Type: scheduler.Call_ACCEPT, FrameworkID: &f.id, Accept: &scheduler.Call_Accept{
@@ -337,7 +356,7 @@ func TestExecutorRuns(t *testing.T) {
 		t.Errorf("left of a task that has ended: %v", left)
 	}
 	f.shutDown("x1", "hello")
-	if left := processesWith(f.work); left != nil {
+	if left := processesWith(f.id.Value); left != nil {
 		t.Errorf("left of the executor: %v", left)
 	}
 }

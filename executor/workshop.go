@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,41 +80,52 @@ func (w *workshop) equip(ctx context.Context, j *job) (fault bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	if err := w.room(j, as); err != nil {
+	root, err := os.OpenRoot(w.sandbox)
+	if err != nil {
 		return false, err
 	}
-	j.as = as
+	defer root.Close()
+	name := filepath.Join("tasks", j.id)
+	if err := room(root, name, as); err != nil {
+		return false, err
+	}
+	j.dir, j.as = filepath.Join(w.sandbox, name), as
 	j.env = environment(w.env, j.command.Env, j.dir)
+	if err := w.fetch(ctx, j); err != nil {
+		return false, err
+	}
+	if as != nil {
+		return false, giveAway(root, name, as)
+	}
+	return false, nil
+}
+
+func (w *workshop) fetch(ctx context.Context, j *job) error {
 	uris := j.command.fetches()
 	if len(uris) == 0 {
-		return false, nil
+		return nil
 	}
 	select {
 	case w.slots <- struct{}{}:
 		defer func() { <-w.slots }()
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return ctx.Err()
 	}
 	if err := w.fetcher.Fetch(ctx, j.dir, uris); err != nil {
 		//lint:ignore ST1005 these are Mesos' words, and frameworks look for them
-		return false, fmt.Errorf("Failed to fetch all URIs for task '%s': %w", j.id, err)
+		return fmt.Errorf("Failed to fetch all URIs for task '%s': %w", j.id, err)
 	}
-	if as != nil {
-		return false, giveAll(j.dir, as)
-	}
-	return false, nil
+	return nil
 }
 
-// room makes the task's directory, tasks/ID, with its outputs. A directory that
-// is there is used: an id that comes again goes on with its files.
-func (w *workshop) room(j *job, as *syscall.Credential) error {
-	root, err := os.OpenRoot(w.sandbox)
-	if err != nil {
+// room makes the task's directory with its outputs. One that is there is used:
+// an id that comes again goes on with its files. But one that may be another
+// user's is not, as we write there with our rights.
+func room(root *os.Root, name string, as *syscall.Credential) error {
+	if err := root.MkdirAll("tasks", 0o750); err != nil {
 		return err
 	}
-	defer root.Close()
-	name := filepath.Join("tasks", j.id)
-	if err := root.MkdirAll(name, 0o750); err != nil {
+	if err := root.Mkdir(name, 0o750); err != nil && (as != nil || !errors.Is(err, fs.ErrExist)) {
 		return err
 	}
 	for _, out := range []string{"stdout", "stderr"} {
@@ -124,11 +137,12 @@ func (w *workshop) room(j *job, as *syscall.Credential) error {
 			return err
 		}
 	}
-	j.dir = filepath.Join(w.sandbox, name)
-	if as == nil {
-		return nil
-	}
-	// Another user has to get through to it, and to own it.
+	return nil
+}
+
+// giveAway makes a task's directory and all below it another user's, who has to
+// get through to it. Until then nobody else could change anything there.
+func giveAway(root *os.Root, name string, as *syscall.Credential) error {
 	for _, dir := range []string{".", "tasks"} {
 		if info, err := root.Stat(dir); err != nil {
 			return err
@@ -136,17 +150,15 @@ func (w *workshop) room(j *job, as *syscall.Credential) error {
 			return err
 		}
 	}
-	return giveAll(j.dir, as)
-}
-
-// giveAll makes a directory and all below it another user's.
-func giveAll(dir string, as *syscall.Credential) error {
-	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, int(as.Uid), int(as.Gid))
+	var all []string
+	err := fs.WalkDir(root.FS(), name, func(path string, _ fs.DirEntry, err error) error {
+		all = append(all, path)
+		return err
 	})
+	for _, path := range slices.Backward(all) { // the directory itself comes last
+		err = errors.Join(err, root.Lchown(path, int(as.Uid), int(as.Gid)))
+	}
+	return err
 }
 
 // identity is what a command of a user runs as; nil: as we do. Only root may
