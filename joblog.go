@@ -25,10 +25,13 @@ type joblog struct {
 	pipe    *outlet // to what is not regular: its reader may stop
 	torn    bool    // its last line is, for a disk that was full
 	pending []byte  // what could not be written yet
+	most    int     // bytes of it
+	short   bool    // there was more: the file lacks ends that are not pending either
 }
 
-// maxPending bounds what waits for a disk, in bytes. What does not fit is
-// appended by the next start, which compares the file with the journal.
+// maxPending bounds what waits for a disk or a reader, in bytes. What does not fit
+// is appended at the end of the run, or by the next start: both compare the file
+// with the tasks.
 const maxPending = 64 << 20
 
 // begin begins the file anew.
@@ -73,10 +76,10 @@ func openJoblog(path string) (*joblog, error) {
 	}
 	for _, own := range []*os.File{os.Stdout, os.Stderr} {
 		if its, err := own.Stat(); err == nil && os.SameFile(info, its) && own.Fd() != f.Fd() {
-			return &joblog{path: path, file: own, pipe: newOutlet(own, maxPending, false)}, f.Close()
+			return &joblog{path: path, file: own, most: maxPending, pipe: newOutlet(own, maxPending+maxWaiting, false)}, f.Close()
 		}
 	}
-	j := &joblog{path: path, file: f, regular: info.Mode().IsRegular()}
+	j := &joblog{path: path, file: f, regular: info.Mode().IsRegular(), most: maxPending}
 	if j.regular {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
@@ -87,7 +90,7 @@ func openJoblog(path string) (*joblog, error) {
 		return nil, errors.Join(fmt.Errorf("joblog: %w", err), f.Close())
 	}
 	if !j.regular {
-		j.pipe = newOutlet(f, maxPending, false)
+		j.pipe = newOutlet(f, maxPending+maxWaiting, false)
 	}
 	return j, nil
 }
@@ -167,8 +170,11 @@ func (j *joblog) add(records []scheduler.Record) error {
 // and a line is never left torn before another one.
 func (j *joblog) append(ended []*task.Task) error {
 	for _, t := range ended {
-		if len(j.pending) > maxPending {
-			break
+		if len(j.pending) > j.most {
+			if err := j.flush(); err != nil {
+				j.short = true
+				return err
+			}
 		}
 		line, err := lineOf(t).encode()
 		if err != nil {
@@ -211,6 +217,16 @@ func (j *joblog) flush() error {
 func (j *joblog) cut(n int64) bool {
 	info, err := j.file.Stat()
 	return err == nil && j.regular && info.Size() >= n && j.file.Truncate(info.Size()-n) == nil
+}
+
+// complete writes all that is not written yet: after it no end of a task is
+// missing.
+func (j *joblog) complete(lines []string, tasks iter.Seq[*task.Task]) error {
+	if err := j.flush(); err != nil || !j.short {
+		return err
+	}
+	j.short = false
+	return j.goOn(lines, tasks)
 }
 
 // behind tells whether something could not be written yet.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
@@ -114,5 +115,49 @@ func TestHiddenEnds(t *testing.T) {
 	}
 	if lines := hiddenEnds([]scheduler.Record{rec(scheduler.Queued, again), rec(scheduler.Ended, again), rec(scheduler.Ended, b)}); len(lines) != 0 {
 		t.Errorf("got %q of ends that show", lines)
+	}
+}
+
+// TestJoblogOfMany: more ends at once than may wait are written all the same, and
+// those that a full disk left no place for are there at the end.
+func TestJoblogOfMany(t *testing.T) {
+	var tasks []*task.Task
+	for i := range 100 {
+		tasks = append(tasks, ended(task.ID(fmt.Sprintf("t%d", i)), uint64(i), task.Finished, i))
+	}
+	path := filepath.Join(t.TempDir(), "joblog")
+	count := func() int {
+		return len(readJoblog(t, path))
+	}
+	j, err := openJoblog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.most = 1000
+	if err := j.goOn(nil, all(tasks[:50]...)); err != nil || count() != 50 {
+		t.Fatalf("%d lines of 50 (%v)", count(), err)
+	}
+	disk := j.file
+	if j.file, err = os.Open(path); err != nil { // nothing can be written there
+		t.Fatal(err)
+	}
+	for _, e := range tasks[50:] {
+		if err := j.append([]*task.Task{e}); err == nil {
+			t.Fatal("written to a file that was opened to be read")
+		}
+	}
+	if len(j.pending) > 2*j.most {
+		t.Errorf("%d bytes wait", len(j.pending))
+	}
+	if err := j.complete(nil, all(tasks...)); err == nil {
+		t.Error("complete, and nothing can be written")
+	}
+	j.file.Close()
+	j.file = disk
+	if err := j.complete(nil, all(tasks...)); err != nil || count() != 100 {
+		t.Errorf("%d lines of 100 (%v)", count(), err)
+	}
+	if err := j.close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -197,7 +197,7 @@ func (s *session) tellSummary() error {
 // one has to be complete.
 func (s *session) done() error {
 	if log := s.journal.joblog; log != nil {
-		if err := log.flush(); err != nil {
+		if err := log.complete(s.journal.run.Lines, s.sched.Tasks()); err != nil {
 			return fmt.Errorf("%w: some ends are missing in it, and the next start adds them", err)
 		}
 	}
