@@ -67,11 +67,6 @@ func (s *state) onDown(ev down) {
 	if s.phase == online {
 		s.lostAt = s.now
 	}
-	for _, t := range s.tasks {
-		for _, u := range t.updates {
-			u.sent = u.taken
-		}
-	}
 	s.phase = offline
 	s.retryAt = s.now.Add(minBackoff + time.Duration(s.jitter()*float64(max(0, s.backoffMax-minBackoff))))
 	switch {

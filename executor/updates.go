@@ -11,7 +11,7 @@ import (
 // and told again with every SUBSCRIBE. Of one task one at a time is under way.
 type update struct {
 	status mesos.TaskStatus
-	sent   bool // in this connection
+	sent   bool // to where it is on its way, or was when that broke; the next SUBSCRIBE has it
 	taken  bool // the agent answered 202, or subscribed us with it
 }
 
