@@ -192,6 +192,10 @@ func (s *session) startJoblog() error {
 	} else {
 		err = j.goOn(s.journal.run.Lines, s.sched.Tasks())
 	}
+	if err != nil && j.behind() {
+		s.log.Error(err) // what is missing waits, as on any full disk
+		return nil
+	}
 	if err != nil {
 		return &exit{exitUsage, err}
 	}

@@ -15,6 +15,7 @@ const removedReason = "REMOVED"
 // is new, and whenever the file has changed.
 func (s *state) onLoad(ev Load) {
 	tasks := ev.Tasks
+	s.withheld = false
 	first := !s.loaded
 	s.loaded = true
 	wasWaiting := s.queue.Ready() > 0
@@ -44,7 +45,7 @@ func (s *state) onLoad(ev Load) {
 		}
 	}
 	applied := ev.File
-	if len(s.edited) > 0 {
+	if len(s.edited) > 0 || s.withheld {
 		applied = "" // a part of it has to wait, and a restart reads it again
 	}
 	if applied != s.applied {
@@ -89,6 +90,7 @@ func (s *state) apply(t, n *task.Task) bool {
 		t.State == task.Killed && t.End != nil && t.End.Reason == removedReason
 	if a := t.Current(); requeue && runsSame && n.Spec.Retries == 0 && t.State == task.Failed && a != nil && a.Adrift {
 		s.taskNote(logrus.WarnLevel, t, a, "changed in the tasks file, but it may still be running, and what it runs is the same: left failed")
+		s.withheld = true
 		return false
 	}
 	if requeue {

@@ -40,6 +40,7 @@ type state struct {
 	edited map[task.ID]*task.Task
 
 	loaded   bool         // the tasks file was read once
+	withheld bool         // a change in it was not applied, since the task may still run
 	applied  string       // the tasks file that is wholly in the journal; empty: none is
 	restored bool         // a run of before goes on
 	before   int          // how many of its tasks had ended
