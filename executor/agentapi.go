@@ -17,11 +17,15 @@ import (
 )
 
 const (
-	mediaType     = "application/x-protobuf"
-	answerTimeout = 15 * time.Second // for the answer to SUBSCRIBE
-	callTimeout   = 10 * time.Second // for any other call
-	callsAtOnce   = 4
-	maxErrorText  = 1000 // bytes of what an agent says
+	mediaType    = "application/x-protobuf"
+	callsAtOnce  = 4
+	maxErrorText = 1000 // bytes of what an agent says
+
+	// answerTimeout is for any answer. An agent that dies closes its connections,
+	// and keep-alive finds a host that is gone. One that was given thousands of
+	// tasks at once may take minutes, and a SUBSCRIBE that is given up before is
+	// handled nevertheless: what it then sends there is lost.
+	answerTimeout = 3 * time.Minute
 )
 
 // agentAPI speaks the v1 executor API of the agent: one stream of events, and
@@ -131,7 +135,7 @@ func (a *agentAPI) send() {
 
 // call makes a call that is answered with 202.
 func (a *agentAPI) call(call *api.Call) error {
-	ctx, cancel := context.WithTimeout(a.ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(a.ctx, answerTimeout)
 	defer cancel()
 	resp, err := a.request(ctx, call)
 	if err != nil {

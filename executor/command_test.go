@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"github.com/mesos/mesos-go/api/v1/lib"
 )
 
 func TestParseCommand(t *testing.T) {
@@ -109,5 +112,15 @@ func TestNesting(t *testing.T) {
 	}
 	if tooDeep([]byte(strings.Repeat("a", 1<<20)), maxNesting) {
 		t.Error("text counts as nested")
+	}
+}
+
+// TestLongMessage: what somebody else wrote does not come back in full.
+func TestLongMessage(t *testing.T) {
+	s := newState(testRules(), time.Now())
+	s.step(s.now, launched{mesos.TaskInfo{TaskID: mesos.TaskID{Value: "a"}, Data: []byte(`{"` + strings.Repeat("ä", 100_000) + `":1}`)}})
+	said := s.tasks["a"].updates[0].status
+	if said.GetState() != mesos.TASK_ERROR || len(said.GetMessage()) > maxMessage || !utf8.ValidString(said.GetMessage()) {
+		t.Errorf("%s, %d bytes", said.GetState(), len(said.GetMessage()))
 	}
 }

@@ -50,8 +50,8 @@ type Config struct {
 }
 
 const (
-	firstPatience = time.Minute // for the first SUBSCRIBE; then the agent kills us anyway
-	maxTasks      = 10_000      // at a time
+	firstPatience = 5 * time.Minute // for the first SUBSCRIBE; the agent kills us before that
+	maxTasks      = 10_000          // at a time
 	tokenVariable = "MESOS_EXECUTOR_AUTHENTICATION_TOKEN"
 )
 
@@ -168,20 +168,21 @@ func (e *edges) loop(ctx context.Context, s *state, events <-chan event) int {
 		var eff effects
 		select {
 		case ev := <-events:
-			if from, ok := ev.(fromAgent); ok {
-				// A task launched on a stream that we gave up is lost to the
-				// agent already: it must not run.
-				if from.epoch != e.epoch {
-					continue
-				}
-				ev = from.what
-			}
-			eff = s.step(time.Now(), ev)
+			eff = e.hear(s, ev)
 		case <-stopped:
 			stopped = nil
 			eff = s.step(time.Now(), shutdownAsked{by: "a signal"})
 		case <-timer.C:
-			eff = s.tick(time.Now())
+			// What has come already counts first: a launch ends an idle time.
+			for range len(events) {
+				if eff = e.hear(s, <-events); eff.exit != nil {
+					break
+				}
+				e.do(eff)
+			}
+			if eff.exit == nil {
+				eff = s.tick(time.Now())
+			}
 		}
 		e.do(eff)
 		if eff.exit != nil {
@@ -193,6 +194,18 @@ func (e *edges) loop(ctx context.Context, s *state, events <-chan event) int {
 			timer.Reset(max(0, time.Until(next)))
 		}
 	}
+}
+
+// hear takes an event. A task launched on a stream that we gave up is lost to
+// the agent already: it must not run.
+func (e *edges) hear(s *state, ev event) effects {
+	if from, ok := ev.(fromAgent); ok {
+		if from.epoch != e.epoch {
+			return effects{}
+		}
+		ev = from.what
+	}
+	return s.step(time.Now(), ev)
 }
 
 // do hands effects out. Nothing here waits.

@@ -3,9 +3,13 @@ package executor
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
 )
+
+// maxMessage bounds what an update says, in bytes; it may quote what others wrote.
+const maxMessage = 4000
 
 // update is a status that the agent has not acknowledged. It is kept until then
 // and told again with every SUBSCRIBE. Of one task one at a time is under way.
@@ -19,7 +23,7 @@ type update struct {
 func (s *state) tell(t *task, state mesos.TaskState, reason *mesos.TaskStatus_Reason, text string) {
 	status := ours(t.id, state, s.uuid(), s.now)
 	status.Reason = reason
-	if text != "" {
+	if text = strings.ToValidUTF8(text[:min(len(text), maxMessage)], ""); text != "" {
 		status.Message = &text
 	}
 	t.updates = append(t.updates, &update{status: status})
