@@ -88,11 +88,11 @@ func TestExecutorQuick(t *testing.T) {
 			f.waitAll(tasks, lib.TASK_FINISHED)
 			took := time.Since(began)
 			t.Logf("1000 commands in %s, %.0f a second", took, 1000/took.Seconds())
-			want := "RUNNING FINISHED"
-			if flags != nil {
-				want = "FINISHED"
+			if flags == nil {
+				f.expect(tasks, "RUNNING FINISHED")
+			} else if every(tasks, func(id string) bool { return f.states(id) != "FINISHED" }) {
+				t.Error("not one command was quick enough to end without RUNNING")
 			}
-			f.expect(tasks, want)
 			f.shutDown("x1", "quick-0")
 			if left := processesWith(f.id.Value); left != nil {
 				t.Errorf("left of the executor: %v", left)
