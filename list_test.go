@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestListReload: plain cmdq follows the lists of tasks.yaml as it follows that,
@@ -62,4 +63,45 @@ func TestListReload(t *testing.T) {
 	if got := string(data); got != "p\nq\nr\nQ\ns\nR\n" && got != "q\np\nr\nQ\ns\nR\n" {
 		t.Errorf("ran %q", got)
 	}
+}
+
+// TestListThatNeverRests: a list that is written to all the time is followed too.
+func TestListThatNeverRests(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeTasks(t, dir, tasksYAML("{id: a, each_line: list, argv: ['true', '{}']}"))
+	list, err := os.OpenFile(filepath.Join(dir, "list"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	if _, err := list.WriteString("x\n"); err != nil {
+		t.Fatal(err)
+	}
+	p := startIn(t, dir, "--log-level", "info")
+	p.says("finished", 1)
+	over, written := make(chan struct{}), make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(settleTime / 5)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				written <- nil
+				return
+			case <-tick.C:
+				if _, err := list.WriteString("x\n"); err != nil {
+					written <- err
+					return
+				}
+			}
+		}
+	}()
+	p.says("tasks file read again", 1)
+	close(over)
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGTERM)
+	p.exits(143)
 }

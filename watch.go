@@ -15,6 +15,10 @@ import (
 // editor writes in several steps.
 const settleTime = 150 * time.Millisecond
 
+// restless is how long it may go on being written before it is read all the
+// same: a list that something appends to may never be left alone.
+const restless = 3 * time.Second
+
 // watchFiles calls look some moments after one of the files was written, replaced
 // or created, and once at the start, in case that happened before. Which files
 // these are may change with every look. Editors replace files by renaming, so it
@@ -35,18 +39,24 @@ func watchFiles(ctx context.Context, files func() []string, look func(), failed 
 		defer w.Close()
 		quiet := time.NewTimer(0)
 		defer quiet.Stop()
+		var since time.Time // of the first event that was not looked at yet
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case ev := <-w.Events:
-				if names[filepath.Base(ev.Name)] && ev.Op != fsnotify.Chmod {
-					quiet.Reset(settleTime)
+				if !names[filepath.Base(ev.Name)] || ev.Op == fsnotify.Chmod {
+					continue
 				}
+				if since.IsZero() {
+					since = time.Now()
+				}
+				quiet.Reset(min(settleTime, time.Until(since.Add(restless))))
 			case err := <-w.Errors:
 				failed(fmt.Errorf("watch the tasks file: %w", err))
 				quiet.Reset(settleTime) // something may have been missed
 			case <-quiet.C:
+				since = time.Time{}
 				look()
 				var err error
 				now := files()
