@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -125,11 +127,18 @@ func TestJoblogIsBehindAtCtrlC(t *testing.T) {
 	p.says("joblog: write", 1)
 	p.signal(os.Interrupt)
 	wants(t, p.exits(exitSIGINT), "some ends are missing in it, and the next start adds them")
+	for _, says := range []string{"going on with the run", "had ended before"} {
+		p = &program{t: t, dir: dir}
+		p.cmd = exec.Command("sh", "-c", "ulimit -S -f "+strconv.Itoa(full/512)+`; exec "$0" run --joblog joblog --progress none`, cmdqBinary(t))
+		p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, &p.out, &p.out
+		p.run()
+		wants(t, p.exits(exitFailed), says, "1 task: 1 finished", "some ends are missing in it")
+	}
 	if err := joblog.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
 	p = startIn(t, dir, "run", "--joblog", "joblog", "--progress", "none")
-	wants(t, p.exits(exitFinished), "going on with the run", "1 task: 1 finished")
+	wants(t, p.exits(exitFinished), "had ended before", "1 task: 1 finished")
 	if ends := readJoblog(t, filepath.Join(dir, "joblog")); len(ends) != 1 || ends[0].ID != "a" || ends[0].State != "finished" {
 		t.Errorf("joblog: %+v", ends)
 	}
