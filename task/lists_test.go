@@ -210,6 +210,34 @@ func TestCutLines(t *testing.T) {
 	}
 }
 
+// TestLinesAppended: a list that grows line by line is not stored over and over.
+func TestLinesAppended(t *testing.T) {
+	const n = 20_000
+	lines := make([]string, n)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("http://host/%05d.png", i)
+	}
+	known, stored, text := map[string]bool{}, 0, 0
+	for i := 1; i <= n; i++ {
+		text += len(lines[i-1])
+		if i%20 > 0 {
+			continue // twenty at a time
+		}
+		for _, part := range cutLines(lines[:i], partText) {
+			key := fmt.Sprint(part.First, " ", len(part.Lines))
+			if !known[key] {
+				known[key] = true
+				for _, line := range part.Lines {
+					stored += len(line)
+				}
+			}
+		}
+	}
+	if stored > 12*text {
+		t.Errorf("%d bytes stored for %d of text", stored, text)
+	}
+}
+
 // TestOneLineChanged: of 100,000 tasks only that of the line is another one, and
 // only the part with it has other text.
 func TestOneLineChanged(t *testing.T) {

@@ -52,27 +52,45 @@ func (t *Task) Line() string {
 }
 
 // cutLines cuts lines, of which the first is number 1, into parts of about limit
-// bytes. The text of each part is a piece of memory of its own, so that a part
-// that is still in use does not hold all of a file.
+// bytes, and what is left at the end into ever smaller ones, so that a line that
+// is appended makes only small parts other ones. The text of each part is a piece
+// of memory of its own, so that a part that is still in use does not hold all of
+// a file.
 func cutLines(lines []string, limit int) []*Series {
 	var parts []*Series
+	least := leastPart
+	if limit > partText {
+		least = limit // each part repeats the rest of its spec, which is long
+	}
+	left := 0
+	for _, line := range lines {
+		left += len(line) + lineOverhead
+	}
 	for from := 0; from < len(lines); {
 		if lines[from] == "" {
+			left -= lineOverhead
 			from++
 			continue
 		}
+		want := limit
+		for want > left && want > least {
+			want /= 2
+		}
 		to, last, size := from, from, 0
-		for ; to < len(lines) && size < limit; to++ {
+		for ; to < len(lines) && size < want; to++ {
 			size += len(lines[to]) + lineOverhead
 			if lines[to] != "" {
 				last = to
 			}
 		}
 		parts = append(parts, &Series{First: 1 + from, Lines: together(lines[from : last+1])})
-		from = to
+		from, left = to, left-size
 	}
 	return parts
 }
+
+// leastPart is how many bytes are not cut any further.
+const leastPart = 1 << 10
 
 // lineOverhead is what a line takes in the journal beside its text, at most.
 const lineOverhead = 3
