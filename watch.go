@@ -15,8 +15,9 @@ import (
 // editor writes in several steps.
 const settleTime = 150 * time.Millisecond
 
-// restless is how long it may go on being written before it is read all the
-// same: a list that something appends to may never be left alone.
+// restless is how long a list may go on being written before it is read all the
+// same: what something appends to may never be left alone. The tasks file itself
+// is waited for, since half of it would take out the tasks of the other half.
 const restless = 3 * time.Second
 
 // watchFiles calls look some moments after one of the files was written, replaced
@@ -51,7 +52,11 @@ func watchFiles(ctx context.Context, files func() []string, look func(), failed 
 				if since.IsZero() {
 					since = time.Now()
 				}
-				quiet.Reset(min(settleTime, time.Until(since.Add(restless))))
+				wait := settleTime
+				if isList(ev.Name, watched) {
+					wait = min(wait, time.Until(since.Add(restless)))
+				}
+				quiet.Reset(wait)
 			case err := <-w.Errors:
 				failed(fmt.Errorf("watch the tasks file: %w", err))
 				quiet.Reset(settleTime) // something may have been missed
@@ -71,6 +76,16 @@ func watchFiles(ctx context.Context, files func() []string, look func(), failed 
 		}
 	}()
 	return nil
+}
+
+// isList tells whether a change is one of a list only: the last of the files is
+// the tasks file.
+func isList(changed string, files []string) bool {
+	tasks := files[len(files)-1]
+	if target, err := filepath.EvalSymlinks(tasks); err == nil && filepath.Base(target) == filepath.Base(changed) {
+		return false
+	}
+	return filepath.Base(tasks) != filepath.Base(changed)
 }
 
 // watchDirs watches the directories of files, and gives the names of those for
