@@ -12,7 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mesos/mesos-go/api/v1/lib"
+	"cmdq/wire"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	api "github.com/mesos/mesos-go/api/v1/lib/executor"
 )
 
@@ -186,9 +188,9 @@ func (a *agentAPI) listen(ctx context.Context, epoch int, call *api.Call) (fatal
 		again := resp.StatusCode >= 500 || resp.StatusCode == http.StatusNotFound
 		return !again, refusal(resp)
 	}
-	frames := newFrames(resp.Body)
+	frames := wire.NewFrames(resp.Body)
 	for {
-		frame, err := frames.next()
+		frame, err := frames.Next()
 		if err == io.EOF {
 			err = errors.New("the agent closed the stream")
 		}

@@ -8,7 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/mesos/mesos-go/api/v1/lib"
+	"cmdq/wire"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
 func TestParseCommand(t *testing.T) {
@@ -91,9 +93,9 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte("3\n\x08\x09\x00"))
 	f.Add([]byte("99999999999\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r := newFrames(strings.NewReader(string(data)))
+		r := wire.NewFrames(strings.NewReader(string(data)))
 		for {
-			frame, err := r.next()
+			frame, err := r.Next()
 			if err != nil {
 				return
 			}
@@ -109,9 +111,6 @@ func TestNesting(t *testing.T) {
 	groups := strings.Repeat("\x0b", 1<<20) + strings.Repeat("\x0c", 1<<20)
 	if _, err := decode([]byte(groups)); err == nil || !strings.Contains(err.Error(), "nested") {
 		t.Errorf("a million groups: %v", err)
-	}
-	if tooDeep([]byte(strings.Repeat("a", 1<<20)), maxNesting) {
-		t.Error("text counts as nested")
 	}
 }
 

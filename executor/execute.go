@@ -1,12 +1,9 @@
 package executor
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -54,59 +51,6 @@ func (f *standardFiles) close() {
 			_ = unix.Close(int(fd)) // nothing was written through it
 		}
 	}
-}
-
-// execute forks and executes, finding the program as execvpe(3) does, with the
-// PATH of its own environment, below its own directory.
-func execute(argv []string, attr *syscall.ProcAttr) (pid int, err error) {
-	err = syscall.ENOENT
-	for _, path := range candidates(argv[0], attr.Dir, attr.Env) {
-		pid, tried := syscall.ForkExec(path, argv, attr)
-		if errors.Is(tried, syscall.ENOEXEC) { // a script without #!
-			pid, tried = syscall.ForkExec("/bin/sh", append([]string{"/bin/sh", path}, argv[1:]...), attr)
-		}
-		switch {
-		case tried == nil:
-			return pid, nil
-		case errors.Is(tried, syscall.EACCES):
-			err = tried // worth saying, if nothing better is found
-		case !errors.Is(tried, syscall.ENOENT) && !errors.Is(tried, syscall.ENOTDIR):
-			return 0, tried
-		}
-	}
-	return 0, err
-}
-
-// candidates are the files that name may mean: itself if it has a slash, else
-// one in each directory of the PATH.
-func candidates(name, dir string, env []string) []string {
-	if strings.Contains(name, "/") {
-		return []string{name}
-	}
-	search := "/bin:/usr/bin" // as execvpe(3) without PATH
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, "PATH="); ok {
-			search = value
-		}
-	}
-	var found []string
-	for _, d := range strings.Split(search, ":") {
-		file := name
-		if d != "" {
-			file = filepath.Join(d, name)
-		}
-		if !strings.Contains(file, "/") {
-			file = "./" + file
-		}
-		at := file
-		if !filepath.IsAbs(at) {
-			at = filepath.Join(dir, at) // the fork changes the directory first
-		}
-		if _, err := os.Stat(at); err == nil {
-			found = append(found, file)
-		}
-	}
-	return found
 }
 
 // reason is an error as strerror(3) says it.

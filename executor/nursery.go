@@ -97,9 +97,12 @@ func (n *nursery) launch(j *job) (*syscall.WaitStatus, error) {
 	if !n.begin() {
 		return nil, errors.New("the executor ends")
 	}
-	pid, err := execute(j.command.arguments(), &syscall.ProcAttr{
-		Dir: j.dir, Env: j.env, Files: files[:],
-		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: j.as},
+	argv := j.command.arguments()
+	pid, err := Execvpe(argv[0], j.dir, argv, j.env, func(path string, argv []string) (int, error) {
+		return syscall.ForkExec(path, argv, &syscall.ProcAttr{
+			Dir: j.dir, Env: j.env, Files: files[:],
+			Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: j.as},
+		})
 	})
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -109,7 +112,7 @@ func (n *nursery) launch(j *job) (*syscall.WaitStatus, error) {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EPERM):
 		return nil, fmt.Errorf("fork: %w", err)
 	case err != nil:
-		text := fmt.Sprintf("Failed to execute '%s': %s\n", j.command.arguments()[0], reason(err))
+		text := fmt.Sprintf("Failed to execute '%s': %s\n", argv[0], reason(err))
 		if _, err := unix.Write(int(files[2]), []byte(text)); err != nil {
 			return nil, fmt.Errorf("%s: and to say so: %w", text, err)
 		}

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
+
+	"cmdq/executor"
 
 	"golang.org/x/sys/unix"
 )
@@ -153,53 +154,9 @@ func (f *forkers) start(r forkRequest, null int) forkResult {
 
 // exec forks and executes, finding the file as execvpe(3) does.
 func (f *forkers) exec(r forkRequest, attr *syscall.ProcAttr) (int, error) {
-	err := error(syscall.ENOENT)
-	for _, path := range candidates(r.Path, r.Dir, attr.Env) {
-		pid, tried := f.fork(r.seq, path, r.Argv, attr)
-		if errors.Is(tried, syscall.ENOEXEC) { // a script without #!
-			argv := append([]string{"/bin/sh", path}, r.Argv[1:]...)
-			pid, tried = f.fork(r.seq, "/bin/sh", argv, attr)
-		}
-		switch {
-		case tried == nil:
-			return pid, nil
-		case errors.Is(tried, syscall.EACCES):
-			err = tried // worth saying, if nothing better is found
-		case !errors.Is(tried, syscall.ENOENT) && !errors.Is(tried, syscall.ENOTDIR):
-			return 0, tried
-		}
-	}
-	return 0, err
-}
-
-// candidates are the files that path may mean: itself if it has a slash, else
-// one in each directory of the PATH in env.
-func candidates(path, dir string, env []string) []string {
-	if strings.Contains(path, "/") {
-		return []string{path}
-	}
-	search := "/bin:/usr/bin" // as execvpe(3) without PATH
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, "PATH="); ok {
-			search = value
-			break
-		}
-	}
-	var found []string
-	for _, d := range strings.Split(search, ":") {
-		if d == "" {
-			d = "."
-		}
-		file := d + "/" + path
-		at := file
-		if !filepath.IsAbs(at) {
-			at = filepath.Join(dir, at) // the fork changes the directory first
-		}
-		if _, err := os.Stat(at); err == nil {
-			found = append(found, file)
-		}
-	}
-	return found
+	return executor.Execvpe(r.Path, r.Dir, r.Argv, attr.Env, func(path string, argv []string) (int, error) {
+		return f.fork(r.seq, path, argv, attr)
+	})
 }
 
 // fork starts a process that carries the mark of command seq.

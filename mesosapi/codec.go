@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 
+	"cmdq/wire"
+
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
@@ -78,8 +80,8 @@ func whole(e *scheduler.Event) bool {
 }
 
 func decodeProtobuf(frame []byte, event *scheduler.Event) error {
-	if len(frame) > shallowSize && tooDeep(frame, maxNesting) {
-		return fmt.Errorf("nested deeper than %d messages", maxNesting)
+	if err := wire.CheckNesting(frame); err != nil {
+		return err
 	}
 	return event.Unmarshal(frame)
 }

@@ -19,6 +19,9 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
+// record is one frame of RecordIO.
+func record(payload string) string { return fmt.Sprintf("%d\n%s", len(payload), payload) }
+
 // fake is a scripted master. It holds every request to the rules that Apache
 // Mesos holds them to and answers as the script says.
 type fake struct {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"cmdq/wire"
+
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
@@ -140,12 +142,12 @@ func (e *epoch) accept(resp *http.Response) (subscription, error) {
 // read hands the events on until the stream breaks or goes silent. The watch
 // does not run while the reader of Incoming is waited for: that silence is ours.
 func (e *epoch) read(body io.Reader, sub subscription) error {
-	frames := newFrames(body)
+	frames := wire.NewFrames(body)
 	watch := e.watch(e.c.limits.interval)
 	defer func() { watch.stop() }()
 	for {
 		watch.start()
-		frame, err := frames.next()
+		frame, err := frames.Next()
 		watch.stop()
 		if err == io.EOF {
 			return fmt.Errorf("master closed the stream: %w", err)

@@ -1,4 +1,4 @@
-package mesosapi
+package wire
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ func record(payload string) string { return fmt.Sprintf("%d\n%s", len(payload), 
 
 // readAll reads frames to the first error; io.EOF is none.
 func readAll(r io.Reader) (got []string, err error) {
-	f := newFrames(r)
+	f := NewFrames(r)
 	for {
-		frame, err := f.next()
+		frame, err := f.Next()
 		if err == io.EOF {
 			return got, nil
 		}
@@ -44,15 +44,15 @@ func TestFrames(t *testing.T) {
 		{"cut in the length", record("a") + "12", []string{"a"}, io.ErrUnexpectedEOF},
 		{"cut before the payload", "12\n", nil, io.ErrUnexpectedEOF},
 		{"cut in the payload", "12\nabc", nil, io.ErrUnexpectedEOF},
-		{"empty frame", "0\n", nil, errBadFrame},
-		{"no digits", "\n", nil, errBadFrame},
-		{"negative", "-1\n", nil, errBadFrame},
-		{"hex", "0x1\n", nil, errBadFrame},
-		{"spaces", " 1\nx", nil, errBadFrame},
-		{"carriage return", "1\r\nx", nil, errBadFrame},
-		{"too long", "67108865\n", nil, errBadFrame},
-		{"overflow", "18446744073709551617\nx", nil, errBadFrame},
-		{"endless zeros", strings.Repeat("0", 100), nil, errBadFrame},
+		{"empty frame", "0\n", nil, ErrBadFrame},
+		{"no digits", "\n", nil, ErrBadFrame},
+		{"negative", "-1\n", nil, ErrBadFrame},
+		{"hex", "0x1\n", nil, ErrBadFrame},
+		{"spaces", " 1\nx", nil, ErrBadFrame},
+		{"carriage return", "1\r\nx", nil, ErrBadFrame},
+		{"too long", "67108865\n", nil, ErrBadFrame},
+		{"overflow", "18446744073709551617\nx", nil, ErrBadFrame},
+		{"endless zeros", strings.Repeat("0", 100), nil, ErrBadFrame},
 	} {
 		for how, r := range map[string]io.Reader{
 			"whole":        strings.NewReader(tt.in),
@@ -85,9 +85,9 @@ func TestFramesGrowAsDataComes(t *testing.T) {
 
 // The memory of a large event is not kept for the small ones after it.
 func TestFramesLetGo(t *testing.T) {
-	f := newFrames(strings.NewReader(record(strings.Repeat("x", keepBuffer+1)) + record("s")))
+	f := NewFrames(strings.NewReader(record(strings.Repeat("x", keepBuffer+1)) + record("s")))
 	for range 2 {
-		if _, err := f.next(); err != nil {
+		if _, err := f.Next(); err != nil {
 			t.Fatal(err)
 		}
 	}

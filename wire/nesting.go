@@ -1,9 +1,20 @@
-package mesosapi
+package wire
+
+import "fmt"
 
 const (
 	maxNesting  = 100      // messages within messages; Mesos' own events stay below 20
 	shallowSize = 64 << 10 // bytes that cannot nest deep enough to hurt
 )
+
+// CheckNesting refuses a protobuf message that nests deeper than 100 messages or
+// groups. It comes before every decoder of mesos-go.
+func CheckNesting(message []byte) error {
+	if len(message) > shallowSize && tooDeep(message, maxNesting) {
+		return fmt.Errorf("nested deeper than %d messages", maxNesting)
+	}
+	return nil
+}
 
 // tooDeep tells whether b, read as a protobuf message, nests deeper than limit.
 //

@@ -1,4 +1,9 @@
-package mesosapi
+// Package wire reads what masters and agents of Mesos send, before anything of
+// theirs is believed: the frames of RecordIO, and how deep a message nests.
+//
+// It keeps no state beyond a Frames, decodes nothing, and takes no more memory
+// than what has come.
+package wire
 
 import (
 	"bufio"
@@ -15,22 +20,24 @@ const (
 	keepBuffer = 1 << 20  // a larger buffer is not kept for the next frame
 )
 
-var errBadFrame = errors.New("bad RecordIO frame")
+// ErrBadFrame is what is no RecordIO.
+var ErrBadFrame = errors.New("bad RecordIO frame")
 
-// frames reads RecordIO: the length in decimal digits, a newline, as many bytes
+// Frames reads RecordIO: the length in decimal digits, a newline, as many bytes
 // (Mesos: docs/recordio.md). Memory grows as data comes, never by what a
 // length claims.
-type frames struct {
+type Frames struct {
 	r   *bufio.Reader
 	buf []byte
 }
 
-func newFrames(r io.Reader) *frames { return &frames{r: bufio.NewReaderSize(r, 32<<10)} }
+// NewFrames reads the frames of r.
+func NewFrames(r io.Reader) *Frames { return &Frames{r: bufio.NewReaderSize(r, 32<<10)} }
 
-// next gives the next frame, valid until the call after. The error is io.EOF
-// between frames, io.ErrUnexpectedEOF within one, errBadFrame for what is no
+// Next gives the next frame, valid until the call after. The error is io.EOF
+// between frames, io.ErrUnexpectedEOF within one, ErrBadFrame for what is no
 // RecordIO, or the reader's own.
-func (f *frames) next() ([]byte, error) {
+func (f *Frames) Next() ([]byte, error) {
 	n, err := f.length()
 	if err != nil {
 		return nil, err
@@ -53,7 +60,7 @@ func (f *frames) next() ([]byte, error) {
 	return buf, nil
 }
 
-func (f *frames) length() (int, error) {
+func (f *Frames) length() (int, error) {
 	n := 0
 	for digits := 0; ; digits++ {
 		b, err := f.r.ReadByte()
@@ -65,12 +72,12 @@ func (f *frames) length() (int, error) {
 		case b == '\n' && n > 0:
 			return n, nil
 		case b < '0' || b > '9':
-			return 0, fmt.Errorf("%w: byte %q in the length", errBadFrame, b)
+			return 0, fmt.Errorf("%w: byte %q in the length", ErrBadFrame, b)
 		case digits == maxDigits:
-			return 0, fmt.Errorf("%w: length of more than %d digits", errBadFrame, maxDigits)
+			return 0, fmt.Errorf("%w: length of more than %d digits", ErrBadFrame, maxDigits)
 		}
 		if n = n*10 + int(b-'0'); n > maxFrame {
-			return 0, fmt.Errorf("%w: event longer than %d bytes", errBadFrame, maxFrame)
+			return 0, fmt.Errorf("%w: event longer than %d bytes", ErrBadFrame, maxFrame)
 		}
 	}
 }
