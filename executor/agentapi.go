@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"cmdq/wire"
-
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	api "github.com/mesos/mesos-go/api/v1/lib/executor"
+
+	"cmdq/wire"
 )
 
 const (

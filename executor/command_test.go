@@ -8,9 +8,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"cmdq/wire"
-
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"cmdq/wire"
 )
 
 func TestParseCommand(t *testing.T) {

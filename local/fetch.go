@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"cmdq/executor"
-
 	"github.com/mesos/mesos-go/api/v1/lib"
+
+	"cmdq/executor"
 )
 
 // fetcher brings what a command wants into its sandbox.

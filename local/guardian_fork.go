@@ -11,9 +11,9 @@ import (
 	"time"
 	"unicode"
 
-	"cmdq/executor"
-
 	"golang.org/x/sys/unix"
+
+	"cmdq/executor"
 )
 
 // forkers start commands on threads of their own that never end: children of

@@ -8,9 +8,9 @@ import (
 	"regexp"
 	"strconv"
 
-	"cmdq/wire"
-
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"cmdq/wire"
 )
 
 // codec is one of the two encodings of the wire. decode leaves nothing of its

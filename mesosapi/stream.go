@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"time"
 
-	"cmdq/wire"
-
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"cmdq/wire"
 )
 
 const (

@@ -88,7 +88,7 @@ func (s *state) onErrored(ev Errored) {
 		text += ": another scheduler subscribed as framework " + s.framework.ID + " and has its tasks now; nothing was torn down"
 	}
 	over.Message = text
-	if s.leaving != nil {
+	if s.leaving != nil && !strings.Contains(ev.Message, wordsFailedOver) {
 		over.Why = s.leaving.why // we were on our way out
 	}
 	s.eff.Over = over
