@@ -13,6 +13,7 @@ type Attempt struct {
 	Host   string
 
 	Framework string // the framework id it was launched under
+	Executor  string // the id of the executor of ours that it was sent to; empty: Mesos' command executor
 
 	Launched time.Time // when it was decided
 	Started  time.Time // of the first RUNNING; zero: never seen up

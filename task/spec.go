@@ -22,7 +22,10 @@ type Spec struct {
 	Priority  int           // higher first
 	Labels    map[string]string
 	URIs      []URI
-	Series    *Series // nil is one task with the plain ID
+	Files     []Input  // of this machine, put into the sandbox before the command starts
+	Outputs   []Output // fetched from the sandbox once the command has finished
+	Executor  Executor // who runs it on the agent; empty: what --executor says
+	Series    *Series  // nil is one task with the plain ID
 }
 
 // URI is something Mesos fetches into the sandbox before the command starts.
@@ -33,6 +36,28 @@ type URI struct {
 	Cache      bool
 	OutputFile string
 }
+
+// Input is a file of this machine that the command finds in its sandbox.
+type Input struct {
+	Path       string // absolute
+	Name       string // in the sandbox: a relative path without ..
+	Executable bool
+}
+
+// Output is what is fetched from the sandbox of a command that finished.
+type Output struct {
+	Path     string // in the sandbox: a relative path without .., each part of it a pattern of path.Match
+	Optional bool   // its absence is no failure
+}
+
+// Executor is what runs a command on the agent.
+type Executor string
+
+// The executors there are.
+const (
+	ByCommand Executor = "command" // Mesos' command executor: a process for each command
+	ByCmdq    Executor = "cmdq"    // cmdq's own: one process an agent and user
+)
 
 // The defaults of the fields that have one.
 const (
@@ -45,7 +70,7 @@ const (
 // Task.RunsSame).
 func (s *Spec) RunsSame(o *Spec) bool {
 	return s.Command == o.Command && slices.Equal(s.Argv, o.Argv) && maps.Equal(s.Env, o.Env) &&
-		s.User == o.User && slices.Equal(s.URIs, o.URIs)
+		s.User == o.User && slices.Equal(s.URIs, o.URIs) && slices.Equal(s.Files, o.Files)
 }
 
 // Equal tells whether both say the same of a task, whatever line they stand on
@@ -53,7 +78,8 @@ func (s *Spec) RunsSame(o *Spec) bool {
 func (s *Spec) Equal(o *Spec) bool {
 	return s == o || s.RunsSame(o) && s.ID == o.ID && s.Resources == o.Resources && s.Name == o.Name &&
 		s.Retries == o.Retries && s.Timeout == o.Timeout && s.KillGrace == o.KillGrace &&
-		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels)
+		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels) && slices.Equal(s.Outputs, o.Outputs) &&
+		s.Executor == o.Executor
 }
 
 // maxSpec bounds the texts of a spec, in bytes. Linux starts nothing whose
@@ -74,6 +100,12 @@ func (s *Spec) size() int {
 	}
 	for _, u := range s.URIs {
 		n += len(u.Value) + len(u.OutputFile)
+	}
+	for _, f := range s.Files {
+		n += len(f.Path) + len(f.Name)
+	}
+	for _, o := range s.Outputs {
+		n += len(o.Path)
 	}
 	return n
 }

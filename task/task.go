@@ -51,7 +51,7 @@ type Task struct {
 	NeverStarted int
 
 	History []Attempt // every launch of this task, oldest first, the last one current while active
-	End     *End      // set when State is terminal
+	End     *End      // set when State is terminal or Fetching
 }
 
 // Stop says why a task was asked to end.
@@ -74,6 +74,7 @@ type End struct {
 	Reason  string // Mesos' reason without REASON_, or one of ours, such as UNPLACEABLE
 	Message string
 	Exit    Exit
+	Stderr  string // the last lines of the standard error of a failed command, at most some 2 KB
 }
 
 // Current is the launch that counts: the last one, while the task is active.
