@@ -50,6 +50,8 @@ func (e *entry) inPlace(q *Queue) bool {
 		return e.task.State == task.Idle && int(e.pos) < len(q.waits) && q.waits[e.pos].entry == e
 	case active:
 		return e.task.State.Active() && int(e.pos) < len(q.active) && q.active[e.pos] == e
+	case fetching:
+		return e.task.State == task.Fetching && int(e.pos) < len(q.fetching) && q.fetching[e.pos] == e
 	case ended:
 		return e.task.State.Terminal()
 	}
@@ -70,8 +72,9 @@ func (q *Queue) checkSums() error {
 	if counts != q.counts {
 		return fmt.Errorf("tasks by state: %v, counted %v", q.counts, counts)
 	}
-	if places[ready] != q.ready || places[delayed] != len(q.waits) || places[active] != len(q.active) {
-		return fmt.Errorf("ready %d, delayed %d, active %d, counted %v", q.ready, len(q.waits), len(q.active), places)
+	if places[ready] != q.ready || places[delayed] != len(q.waits) || places[active] != len(q.active) || places[fetching] != len(q.fetching) {
+		return fmt.Errorf("ready %d, delayed %d, active %d, fetching %d, counted %v",
+			q.ready, len(q.waits), len(q.active), len(q.fetching), places)
 	}
 	if len(members) != len(q.shapes) {
 		return fmt.Errorf("%d shapes, %d of them with tasks", len(q.shapes), len(members))

@@ -12,7 +12,7 @@ import (
 // of the task that a search reads.
 type entry struct {
 	shape *shape // nil once the task has ended
-	pos   int32  // the index in Queue.waits or Queue.active, if it is there
+	pos   int32  // the index in Queue.waits, active or fetching, if it is there
 	place place
 	held  bool  // has a slot in its shape's line or among its late ones, perhaps a dead one
 	near  int16 // the priority, or far if it is too large for this; saves a look at the spec
@@ -23,11 +23,12 @@ type entry struct {
 type place uint8
 
 const (
-	ready   place = iota // idle; counted by its shape, which holds a slot for it
-	delayed              // idle; in Queue.waits
-	active               // starting or running; in Queue.active
-	ended                // terminal; only in Queue.tasks
-	gone                 // not in the queue
+	ready    place = iota // idle; counted by its shape, which holds a slot for it
+	delayed               // idle; in Queue.waits
+	active                // starting or running; in Queue.active
+	fetching              // in Queue.fetching
+	ended                 // terminal; only in Queue.tasks
+	gone                  // not in the queue
 )
 
 // order says where a task stands in the queue; the lowest goes first.

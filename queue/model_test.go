@@ -18,6 +18,7 @@ type model struct {
 type modelTask struct {
 	id       task.ID
 	need     task.Resources
+	shape    key
 	priority int
 	seq      uint64
 	state    task.State
@@ -30,7 +31,7 @@ func (m *model) add(t task.Task) bool {
 	if m.find(t.ID) != nil {
 		return false
 	}
-	m.tasks = append(m.tasks, &modelTask{id: t.ID, need: t.Spec.Resources, priority: t.Spec.Priority, seq: t.Seq})
+	m.tasks = append(m.tasks, &modelTask{id: t.ID, need: t.Spec.Resources, shape: keyOf(t.Spec), priority: t.Spec.Priority, seq: t.Seq})
 	slices.SortFunc(m.tasks, func(a, b *modelTask) int {
 		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.seq, b.seq))
 	})
@@ -48,12 +49,12 @@ func (m *model) find(id task.ID) *modelTask {
 
 // first also says which heads admit was asked with.
 func (m *model) first(free task.Resources, admit func(task.ID) bool) (found task.ID, asked []task.ID) {
-	seen := map[task.Resources]bool{}
+	seen := map[key]bool{}
 	for _, t := range m.tasks {
-		if !t.ready() || !t.need.Fits(free) || seen[t.need] {
+		if !t.ready() || !t.need.Fits(free) || seen[t.shape] {
 			continue
 		}
-		seen[t.need] = true
+		seen[t.shape] = true
 		asked = append(asked, t.id)
 		if admit(t.id) {
 			return t.id, asked
@@ -137,6 +138,13 @@ func (m *model) compareLists(q *Queue) error {
 		return fmt.Errorf("active %v, want %v", got, want)
 	}
 	got = nil
+	for t := range q.Fetching() {
+		got = append(got, t.ID)
+	}
+	if want := m.where(func(t *modelTask) bool { return t.state == task.Fetching }); !sameSet(got, want) {
+		return fmt.Errorf("fetching %v, want %v", got, want)
+	}
+	got = nil
 	for t := range q.All() {
 		got = append(got, t.ID)
 	}
@@ -150,8 +158,8 @@ func (m *model) compareLists(q *Queue) error {
 		for t := range q.SameShape(s.Head) {
 			got = append(got, t.ID)
 		}
-		want := m.where(func(t *modelTask) bool { return t.ready() && t.need == s.Need })
-		if s.Ready != len(want) || s.Head.ID != got[0] || !slices.Equal(got, want) {
+		want := m.where(func(t *modelTask) bool { return t.ready() && t.shape == keyOf(s.Head.Spec) })
+		if s.Need != s.Head.Spec.Resources || s.Ready != len(want) || s.Head.ID != got[0] || !slices.Equal(got, want) {
 			return fmt.Errorf("shape %v: %d ready, head %s, tasks %v; want %v", s.Need, s.Ready, s.Head.ID, got, want)
 		}
 	}

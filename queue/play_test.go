@@ -51,6 +51,8 @@ func (p *play) step(growing bool) error {
 		return p.wake()
 	case choice <= 8:
 		return p.end()
+	case choice == 9:
+		return p.fetch()
 	case choice <= 11:
 		return p.retryOrUp()
 	}
@@ -64,6 +66,9 @@ func (p *play) add() error {
 			CPUs: int64(100 * p.pick(p.needs)), Mem: int64(64 * p.pick(p.needs)),
 			Disk: int64(p.pick(1 + p.needs/6)), GPUs: int64(p.pick(1 + p.needs/10)),
 		},
+	}
+	if p.pick(3) == 0 {
+		spec.Executor, spec.User = task.ByCmdq, []string{"", "ann"}[p.pick(2)]
 	}
 	id := task.ID(fmt.Sprintf("t%d", p.pick(p.added+3))) // now and then one that is there
 	p.added++
@@ -95,7 +100,7 @@ func (p *play) any(keep func(*modelTask) bool) *modelTask {
 
 func (p *play) remove() error {
 	id := task.ID("nobody")
-	if t := p.any(func(t *modelTask) bool { return !t.state.Active() }); t != nil && p.pick(10) > 0 {
+	if t := p.any(func(t *modelTask) bool { return !t.state.Active() && t.state != task.Fetching }); t != nil && p.pick(10) > 0 {
 		id = t.id
 	}
 	want := p.model.remove(id)
@@ -140,8 +145,16 @@ func (p *play) end() error {
 	return nil
 }
 
+func (p *play) fetch() error {
+	if t := p.any(func(t *modelTask) bool { return t.state == task.Idle || t.state.Active() }); t != nil {
+		p.model.set(t.id, task.Fetching, time.Time{})
+		p.queue.Fetch(t.id)
+	}
+	return nil
+}
+
 func (p *play) retryOrUp() error {
-	t := p.any(func(t *modelTask) bool { return t.state.Active() })
+	t := p.any(func(t *modelTask) bool { return t.state.Active() || t.state == task.Fetching })
 	switch {
 	case t == nil:
 	case t.state == task.Starting && p.pick(2) == 0:

@@ -1,7 +1,8 @@
 // Package queue keeps every task in exactly one place and says which one goes
-// next. A task is idle (ready, or delayed until a time), starting, running, or
-// ended; First finds the first ready task, by priority and then by place in
-// the file, that fits into some free resources, without looking at every task.
+// next. A task is idle (ready, or delayed until a time), starting, running,
+// fetching, or ended; First finds the first ready task, by priority and then by
+// place in the file, that fits into some free resources, without looking at
+// every task.
 //
 // A Queue has one owner and no lock. The package does no I/O, starts nothing
 // and reads no clock: every time is handed in. It never decides whether a task
@@ -15,6 +16,7 @@
 //	tree     over the shapes: whose head goes first, and the least need below
 //	waits    the delayed tasks, a heap by time
 //	active   the starting and running tasks
+//	fetching the tasks that wait for what their command left
 package queue
 
 import (
@@ -36,13 +38,14 @@ var ErrDuplicate = errors.New("a task of this id is in the queue already")
 // ID, Spec, Seq and State, by which the queue finds them. No two tasks may
 // have the same priority and Seq; if they do, either may go first.
 type Queue struct {
-	tasks  map[task.ID]*entry
-	shapes map[key]*shape
-	tree   tree
-	waits  waits
-	active []*entry
-	counts [task.NumStates]int
-	ready  int
+	tasks    map[task.ID]*entry
+	shapes   map[key]*shape
+	tree     tree
+	waits    waits
+	active   []*entry
+	fetching []*entry
+	counts   [task.NumStates]int
+	ready    int
 
 	// last is what First returned: its launch follows as a rule, and then the
 	// map, whose memory is cold in a long queue, need not be asked.
@@ -91,6 +94,8 @@ func (q *Queue) Restore(t task.Task, wake time.Time) (*task.Task, error) {
 	switch {
 	case state.Active():
 		q.enterActive(e)
+	case state == task.Fetching:
+		q.enterFetching(e)
 	case state.Terminal():
 		e.place = ended
 		q.release(e)
@@ -138,10 +143,18 @@ func (q *Queue) Len() int { return len(q.tasks) }
 // meaning but in the same one after the same calls. The queue may be changed
 // meanwhile: a task that is not active when its turn comes is left out, and
 // one launched after the start is not seen.
-func (q *Queue) Active() iter.Seq[*task.Task] {
+func (q *Queue) Active() iter.Seq[*task.Task] { return each(&q.active, active) }
+
+// Fetching yields the tasks whose command has ended and whose files are being
+// fetched, as Active does the active ones.
+func (q *Queue) Fetching() iter.Seq[*task.Task] { return each(&q.fetching, fetching) }
+
+// each yields the tasks of a list as it is when the walk begins, without those
+// that have left their place by then.
+func each(list *[]*entry, in place) iter.Seq[*task.Task] {
 	return func(yield func(*task.Task) bool) {
-		for _, e := range slices.Clone(q.active) {
-			if e.place == active && !yield(&e.task) {
+		for _, e := range slices.Clone(*list) {
+			if e.place == in && !yield(&e.task) {
 				return
 			}
 		}

@@ -194,6 +194,86 @@ func TestEndAndRemove(t *testing.T) {
 	}
 }
 
+// TestFetch: a task is fetched for from wherever its command may have been, and
+// then ends or is tried again, in its old place.
+func TestFetch(t *testing.T) {
+	q := fill(t, need(1, 1), need(1, 1), need(1, 1), need(1, 1), need(1, 1))
+	q.Delay("b", noon)
+	q.Launch("c")
+	q.Launch("d")
+	q.Up("d")
+	for _, id := range []task.ID{"a", "b", "c", "d"} {
+		q.Fetch(id)
+		if err := q.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := ids(q.Fetching()); got != "a b c d" || ids(q.Active()) != "" || q.Count(task.Fetching) != 4 || q.Delayed() != 0 || q.Wake(noon) != 0 {
+		t.Errorf("fetching %q, active %q", got, ids(q.Active()))
+	}
+	q.Retry("a", time.Time{})
+	q.Retry("b", noon)
+	q.End("c", task.Failed)
+	if got := launchAll(t, q, need(10, 10)); got != "a e" || q.Wake(noon) != 1 {
+		t.Errorf("launched %q, want what is ready again first", got)
+	}
+	q.End("d", task.Finished)
+	if got := q.Remove("d"); got == nil || ids(q.Fetching()) != "" {
+		t.Errorf("fetching %q after all have gone on", ids(q.Fetching()))
+	}
+	if err := q.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRestore: a task of any state comes into its place, and goes on from there.
+func TestRestore(t *testing.T) {
+	q := New()
+	for s := range task.State(task.NumStates) {
+		if _, err := q.Restore(task.Task{ID: task.ID(s.String()), Spec: &task.Spec{}, Seq: uint64(s), State: s}, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := q.Restore(task.Task{ID: "later", Spec: &task.Spec{}, Seq: 100}, noon); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Restore(task.Task{ID: "later", Spec: &task.Spec{}, State: task.Failed}, noon); !errors.Is(err, ErrDuplicate) {
+		t.Errorf("restored twice: %v", err)
+	}
+	if err := q.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for s := range task.State(task.NumStates) {
+		if got := q.Get(task.ID(s.String())).State; got != s {
+			t.Errorf("%s was restored as %s", s, got)
+		}
+	}
+	if at, ok := q.WakeAt("later"); q.Ready() != 1 || !ok || !at.Equal(noon) || ids(q.Active()) != "starting running" || ids(q.Fetching()) != "fetching" {
+		t.Errorf("%d ready, a wake at %v, active %q, fetching %q", q.Ready(), at, ids(q.Active()), ids(q.Fetching()))
+	}
+	q.Retry("fetching", time.Time{})
+	if got := launchAll(t, q, need(0, 0)); got != "idle fetching" {
+		t.Errorf("launched %q", got)
+	}
+}
+
+// TestShapeIsWhereItFits: tasks of one need are asked for one by one if who runs
+// them differs, and together if only their commands do.
+func TestShapeIsWhereItFits(t *testing.T) {
+	q := New()
+	for i, s := range []*task.Spec{{}, {Command: "another"}, {User: "ann"}, {Executor: task.ByCmdq}, {Executor: task.ByCmdq, User: "ann"}, {Executor: task.ByCmdq}} {
+		add(t, q, task.ID(rune('a'+i)), uint64(i), s)
+	}
+	asked := ""
+	q.First(need(0, 0), func(t *task.Task) bool { asked += string(t.ID); return false })
+	if asked != "acde" {
+		t.Errorf("asked with %q, want the head of each shape", asked)
+	}
+	if got := ids(q.SameShape(q.Get("d"))); got != "d f" {
+		t.Errorf("of d's shape: %q", got)
+	}
+}
+
 func TestAddTwice(t *testing.T) {
 	q := fill(t, need(1, 1))
 	given := task.Task{ID: "b", Spec: &task.Spec{}, Index: -1, Seq: 7}
@@ -229,25 +309,31 @@ func TestIllegalSteps(t *testing.T) {
 		{"end an ended task", func(q *Queue) { q.End("ended", task.Killed) }},
 		{"end with no end", func(q *Queue) { q.End("starting", task.Running) }},
 		{"remove a running task", func(q *Queue) { q.Remove("running") }},
+		{"remove a fetching task", func(q *Queue) { q.Remove("fetching") }},
+		{"launch a fetching task", func(q *Queue) { q.Launch("fetching") }},
+		{"delay a fetching task", func(q *Queue) { q.Delay("fetching", noon) }},
+		{"fetch twice", func(q *Queue) { q.Fetch("fetching") }},
+		{"fetch an ended task", func(q *Queue) { q.Fetch("ended") }},
 		{"add a running task", func(q *Queue) { _, _ = q.Add(task.Task{ID: "x", Spec: &task.Spec{}, State: task.Running}) }},
 		{"add a task without spec", func(q *Queue) { _, _ = q.Add(task.Task{ID: "x"}) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			q := New()
-			for i, id := range []task.ID{"idle", "delayed", "starting", "running", "ended"} {
+			for i, id := range []task.ID{"idle", "delayed", "starting", "running", "fetching", "ended"} {
 				add(t, q, id, uint64(i), &task.Spec{})
 			}
 			q.Delay("delayed", noon)
 			q.Launch("starting")
 			q.Launch("running")
 			q.Up("running")
+			q.Fetch("fetching")
 			q.End("ended", task.Failed)
 			defer func() {
 				if recover() == nil {
 					t.Error("no panic")
 				}
-				if err := q.Check(); err != nil || q.Len() != 5 || q.Ready() != 1 {
+				if err := q.Check(); err != nil || q.Len() != 6 || q.Ready() != 1 {
 					t.Errorf("the queue changed: %v", err)
 				}
 			}()
@@ -294,6 +380,29 @@ func TestChangeWhileIterating(t *testing.T) {
 				}
 			})
 		}, "d f"},
+		{"fetch the active", func(q *Queue) string {
+			return ids(func(yield func(*task.Task) bool) {
+				for t := range q.Active() {
+					q.Fetch(t.ID)
+					yield(t)
+				}
+			})
+		}, "a b c"},
+		{"end the fetching, another at the first", func(q *Queue) string {
+			for _, id := range []task.ID{"a", "b", "c"} {
+				q.Fetch(id)
+			}
+			return ids(func(yield func(*task.Task) bool) {
+				for t := range q.Fetching() {
+					if t.ID == "a" {
+						q.Retry("b", noon)
+						q.Fetch("d") // not seen
+					}
+					q.End(t.ID, task.Finished)
+					yield(t)
+				}
+			})
+		}, "a c"},
 		{"remove all that can be", func(q *Queue) string {
 			for t := range q.All() {
 				if !t.State.Active() {
@@ -330,10 +439,16 @@ func TestChangeWhileIterating(t *testing.T) {
 }
 
 func TestIterationStops(t *testing.T) {
-	q := fill(t, need(1, 1), need(1, 1), need(2, 2), need(2, 2))
+	q := fill(t, need(1, 1), need(1, 1), need(2, 2), need(2, 2), need(1, 1), need(1, 1))
 	q.Launch("a")
 	q.Launch("c")
+	q.Fetch("e")
+	q.Fetch("f")
 	seen := 0
+	for range q.Fetching() {
+		seen++
+		break
+	}
 	for range q.Active() {
 		seen++
 		break
@@ -350,7 +465,7 @@ func TestIterationStops(t *testing.T) {
 		seen++
 		break
 	}
-	if seen != 4 {
+	if seen != 5 {
 		t.Errorf("%d seen, want one of each", seen)
 	}
 }

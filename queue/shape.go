@@ -10,10 +10,12 @@ import (
 // key is what decides where a task fits: tasks of the same key fit the same
 // offers, so that only the first of them needs to be looked at.
 type key struct {
-	need task.Resources
+	need     task.Resources
+	executor task.Executor // an executor that is not up yet needs something too
+	user     string        // and there is one a user
 }
 
-func keyOf(s *task.Spec) key { return key{need: s.Resources} }
+func keyOf(s *task.Spec) key { return key{s.Resources, s.Executor, s.User} }
 
 // slack is how many slots of a shape may go unused whatever its length.
 const slack = 32

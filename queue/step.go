@@ -24,12 +24,26 @@ func (q *Queue) enterActive(e *entry) {
 	q.active = append(q.active, e)
 }
 
+func (q *Queue) enterFetching(e *entry) {
+	e.place, e.pos = fetching, int32(len(q.fetching))
+	q.fetching = append(q.fetching, e)
+}
+
 // Up notes that a command runs: starting to running.
 func (q *Queue) Up(id task.ID) {
 	q.become("up", q.must("up", id), task.Running)
 }
 
-// Retry makes a starting or running task idle again, in its old place by
+// Fetch notes that a command has ended and that what it left is being fetched:
+// from idle (delayed too), starting or running to fetching.
+func (q *Queue) Fetch(id task.ID) {
+	e := q.must("fetch", id)
+	q.become("fetch", e, task.Fetching)
+	q.leave(e)
+	q.enterFetching(e)
+}
+
+// Retry makes a starting, running or fetching task idle again, in its old place by
 // priority and Seq: ready if at is zero, else delayed until then.
 func (q *Queue) Retry(id task.ID, at time.Time) {
 	e := q.must("retry", id)
@@ -63,13 +77,13 @@ func (q *Queue) End(id task.ID, s task.State) {
 }
 
 // Remove forgets an idle or ended task and returns it, nil if there is none
-// with this id. It panics on one that is starting or running.
+// with this id. It panics on one that is starting, running or fetching.
 func (q *Queue) Remove(id task.ID) *task.Task {
 	e := q.find(id)
 	if e == nil {
 		return nil
 	}
-	if e.place == active {
+	if e.place == active || e.place == fetching {
 		panic(fmt.Sprintf("queue: remove %s: it is %s", id, e.task.State))
 	}
 	if e.place != ended {
@@ -130,15 +144,23 @@ func (q *Queue) leave(e *entry) {
 		heap.Remove(&q.waits, int(e.pos))
 		e.place = gone
 	case active:
-		last := len(q.active) - 1
-		moved := q.active[last]
-		q.active[e.pos], moved.pos = moved, e.pos
-		q.active[last] = nil
-		q.active = q.active[:last]
+		q.active = without(q.active, e)
+		e.place = gone
+	case fetching:
+		q.fetching = without(q.fetching, e)
 		e.place = gone
 	default:
 		panic(fmt.Sprintf("queue: %s is in no index", e.task.ID))
 	}
+}
+
+// without takes an entry out of a list, and puts the last one where it was.
+func without(list []*entry, e *entry) []*entry {
+	last := len(list) - 1
+	moved := list[last]
+	list[e.pos], moved.pos = moved, e.pos
+	list[last] = nil
+	return list[:last]
 }
 
 // enter makes an entry ready.
