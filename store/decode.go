@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -112,6 +113,8 @@ func decodeAttempt(d *decoder) task.Attempt {
 			a.Message = d.text()
 		case 18:
 			a.Exit = decodeExit(d)
+		case 19:
+			a.Executor = d.text()
 		default:
 			d.unknown()
 		}
@@ -146,6 +149,8 @@ func decodeEnd(d *decoder) *task.End {
 			end.Message = d.text()
 		case 5:
 			end.Exit = decodeExit(d)
+		case 6:
+			end.Stderr = d.text()
 		default:
 			d.unknown()
 		}
@@ -217,6 +222,12 @@ func decodeSpec(payload []byte, texts *texts) (*task.Spec, error) {
 			series(s).First = d.whole()
 		case 20:
 			series(s).Lines = decodeLines(d)
+		case 21:
+			s.Files = append(s.Files, decodeInput(d))
+		case 22:
+			s.Outputs = append(s.Outputs, decodeOutput(d))
+		case 23:
+			s.Executor = task.Executor(d.text())
 		default:
 			d.unknown()
 		}
@@ -274,6 +285,42 @@ func decodeURI(d *decoder) task.URI {
 	}
 	d.inner(m)
 	return u
+}
+
+func decodeInput(d *decoder) task.Input {
+	m := d.message()
+	var f task.Input
+	for m.next() {
+		switch m.number {
+		case 1:
+			f.Path = m.text()
+		case 2:
+			f.Name = m.text()
+		case 3:
+			f.Executable = m.flag()
+		default:
+			m.unknown()
+		}
+	}
+	d.inner(m)
+	return f
+}
+
+func decodeOutput(d *decoder) task.Output {
+	m := d.message()
+	var o task.Output
+	for m.next() {
+		switch m.number {
+		case 1:
+			o.Path = m.text()
+		case 2:
+			o.Optional = m.flag()
+		default:
+			m.unknown()
+		}
+	}
+	d.inner(m)
+	return o
 }
 
 // decodeMap gives one map for equal ones: the specs of a file often share their
@@ -335,6 +382,9 @@ func decodeRun(payload []byte) (Run, error) {
 			r.Framework.User = d.text()
 		case 12:
 			r.Applied = d.text()
+		case 13:
+			d.is(kindBytes)
+			r.Secret = bytes.Clone(d.bytes)
 		case 9:
 			r.Owed = append(r.Owed, decodeOwed(d))
 		case 10:

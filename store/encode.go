@@ -60,6 +60,7 @@ func encodeAttempt(e *encoder, a *task.Attempt) {
 	e.text(16, a.Reason)
 	e.text(17, a.Message)
 	encodeExit(e, 18, a.Exit)
+	e.text(19, a.Executor)
 }
 
 func encodeEnd(e *encoder, end *task.End) {
@@ -68,6 +69,7 @@ func encodeEnd(e *encoder, end *task.End) {
 	e.text(3, end.Reason)
 	e.text(4, end.Message)
 	encodeExit(e, 5, end.Exit)
+	e.text(6, end.Stderr)
 }
 
 func encodeExit(e *encoder, number uint64, x task.Exit) {
@@ -116,6 +118,20 @@ func encodeSpec(e *encoder, s *task.Spec) {
 		e.int(19, int64(r.First))
 		encodeLines(e, 20, r.Lines)
 	}
+	for _, f := range s.Files {
+		e.message(21, func() {
+			e.text(1, f.Path)
+			e.text(2, f.Name)
+			e.flag(3, f.Executable)
+		})
+	}
+	for _, o := range s.Outputs {
+		e.message(22, func() {
+			e.text(1, o.Path)
+			e.flag(2, o.Optional)
+		})
+	}
+	e.text(23, string(s.Executor))
 }
 
 // encodeLines writes one field: the length of each line as a uvarint, then its text.
@@ -167,4 +183,5 @@ func encodeRun(e *encoder, r *Run) {
 	}
 	e.text(11, r.Framework.User)
 	e.text(12, r.Applied)
+	e.text(13, string(r.Secret))
 }

@@ -25,6 +25,9 @@ func randomTask(rnd *rand.Rand, id task.ID, specs []*task.Spec) Task {
 	for n := range rnd.IntN(4) {
 		a := task.Attempt{Number: n + 1, Agent: fmt.Sprintf("agent-%d", rnd.IntN(5)), Host: "10.0.0.1",
 			Launched: randomTime(rnd), Started: randomTime(rnd), Seen: rnd.IntN(2) == 0, State: "TASK_RUNNING", Message: randomText(rnd, 40)}
+		if rnd.IntN(2) == 0 {
+			a.Executor = "cmdq-1-" + randomText(rnd, 8)
+		}
 		for range rnd.IntN(3) {
 			var id [16]byte
 			binary.NativeEndian.PutUint64(id[:], rnd.Uint64())
@@ -32,8 +35,9 @@ func randomTask(rnd *rand.Rand, id task.ID, specs []*task.Spec) Task {
 		}
 		t.History = append(t.History, a)
 	}
-	if t.State.Terminal() {
-		t.End = &task.End{At: randomTime(rnd), Launch: len(t.History), Reason: "COMMAND_EXECUTOR_FAILED", Exit: task.Exit{Known: true, Code: rnd.IntN(3)}}
+	if t.State.Terminal() || t.State == task.Fetching {
+		t.End = &task.End{At: randomTime(rnd), Launch: len(t.History), Reason: "COMMAND_EXECUTOR_FAILED", Exit: task.Exit{Known: true, Code: rnd.IntN(3)},
+			Stderr: randomText(rnd, 100)}
 	}
 	return Task{Task: t, Wake: randomTime(rnd)}
 }
@@ -47,6 +51,9 @@ func randomSpecs(rnd *rand.Rand, n int) []*task.Spec {
 			Env: map[string]string{"A": randomText(rnd, 10), "B": "b"}}
 	}
 	specs[n-2].Series = &task.Series{First: 3, Lines: []string{"line", "", randomText(rnd, 200), "last"}}
+	specs[n-2].Files = []task.Input{{Path: "/home/" + randomText(rnd, 9), Name: "a/b", Executable: true}, {Path: "/x", Name: "x"}}
+	specs[n-2].Outputs = []task.Output{{Path: "*.log", Optional: true}, {Path: randomText(rnd, 30)}}
+	specs[n-2].Executor = task.ByCmdq
 	specs[n-1].Argv = []string{"/bin/echo", "", randomText(rnd, 3*pageSize)}
 	specs[n-1].Command = ""
 	return specs
@@ -153,6 +160,7 @@ func randomBatch(rnd *rand.Rand, m *model, specs []*task.Spec) Batch {
 func randomRun(rnd *rand.Rand) *Run {
 	r := &Run{Began: randomTime(rnd), Master: "10.0.0.1:5050", File: randomText(rnd, 20), Stage: Stage(rnd.IntN(3)),
 		Applied:   randomText(rnd, 9),
+		Secret:    []byte(randomText(rnd, 16)),
 		Framework: Framework{ID: randomText(rnd, 36), User: "ann", Subscribed: true, Seen: randomTime(rnd)}}
 	for range rnd.IntN(3) {
 		r.Owed = append(r.Owed, Owed{ID: randomText(rnd, 36), Master: "m", Since: randomTime(rnd), Earlier: true})

@@ -58,6 +58,7 @@ type Run struct {
 	Applied      string // the tasks file, and its lists, that is wholly in the journal; empty: none is
 	Framework    Framework
 	Owed         []Owed
+	Secret       []byte // of the paths at which we serve files; empty: there is none yet
 
 	// Lines are of the joblog: those for ends that their tasks do not show any
 	// more, since they were queued again at once. They may be missing in the file.

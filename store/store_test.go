@@ -278,6 +278,37 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// TestOlderFormat: a journal of the format before is read, and with the first
+// write it is of today's, so that the cmdq before does not read it by mistake.
+func TestOlderFormat(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	one := Task{Task: &task.Task{ID: "a", Spec: &task.Spec{ID: "a", Command: "true"}}}
+	mustWrite(t, s, Batch{Run: &Run{Master: "m"}, Tasks: []Task{one}})
+	older := s.head
+	older.format = 1
+	mustClose(t, s)
+	db, err := bbolt.Open(filepath.Join(dir, fileName), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(func(tx *bbolt.Tx) error { return forgeHead(tx, older) }), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, dir)
+	run, _ := s.Run()
+	if s.head.format != 1 || run.Master != "m" || s.Counts().Tasks != 1 {
+		t.Errorf("format %d, run %+v, %+v", s.head.format, run, s.Counts())
+	}
+	mustWrite(t, s, Batch{Tasks: []Task{one}})
+	mustClose(t, s)
+	s = mustOpen(t, dir)
+	if s.head.format != format {
+		t.Errorf("format %d after a write, want %d", s.head.format, format)
+	}
+	mustClose(t, s)
+}
+
 func forgeTask(tx *bbolt.Tx, number uint64, id string, spec uint64) error {
 	var e encoder
 	encodeTask(&e, Task{Task: &task.Task{ID: task.ID(id)}}, spec)

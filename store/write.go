@@ -55,6 +55,7 @@ func (s *Store) transaction(b Batch) error {
 		return err
 	}
 	c := &change{Store: s, head: s.head, tasks: map[task.ID]uint64{}, specs: map[uint64]uint64{}}
+	c.head.format = format // the file may be older
 	c.head.sequence++
 	if err := guard(func() error { return s.db.Update(func(tx *bbolt.Tx) error { return c.apply(tx, b) }) }); err != nil {
 		return errors.Join(err, s.abandon(err))
