@@ -9,18 +9,20 @@ import (
 // TestEqual changes every field of a spec in turn, so that a field added to
 // Spec cannot be forgotten in Equal.
 func TestEqual(t *testing.T) {
-	runs := map[string]bool{"Command": true, "Argv": true, "Env": true, "User": true, "URIs": true}
+	runs := map[string]bool{"Command": true, "Argv": true, "Env": true, "User": true, "URIs": true, "Files": true}
 	base := func() *Spec {
 		return &Spec{
 			ID: "a", Line: 1, Command: "x", Argv: []string{"p"}, Resources: Resources{CPUs: 1}, Env: map[string]string{"A": "1"},
 			User: "u", Name: "n", Retries: 1, Timeout: time.Second, KillGrace: time.Second, Priority: 1,
 			Labels: map[string]string{"k": "v"}, URIs: []URI{{Value: "x"}}, Series: &Series{Count: 1},
+			Files: []Input{{Path: "/x", Name: "x"}}, Outputs: []Output{{Path: "o"}}, Executor: ByCommand,
 		}
 	}
 	changed := Spec{
 		ID: "b", Line: 2, Command: "y", Argv: []string{"q"}, Resources: Resources{CPUs: 2}, Env: map[string]string{"A": "2"},
 		User: "v", Name: "m", Retries: 2, Timeout: time.Minute, KillGrace: time.Minute, Priority: 2,
 		Labels: map[string]string{"k": "w"}, URIs: []URI{{Value: "x", Cache: true}}, Series: &Series{Count: 2},
+		Files: []Input{{Path: "/x", Name: "x", Executable: true}}, Outputs: []Output{{Path: "o", Optional: true}}, Executor: ByCmdq,
 	}
 	if a, b := base(), base(); !a.Equal(b) || !a.RunsSame(b) {
 		t.Fatal("equal specs differ")

@@ -130,12 +130,13 @@ func TestState(t *testing.T) {
 		terminal, active bool
 		next             []State
 	}{
-		{Idle, "idle", false, false, []State{Starting, Finished, Failed, Killed}},
-		{Starting, "starting", false, true, []State{Idle, Running, Finished, Failed, Killed}},
-		{Running, "running", false, true, []State{Idle, Finished, Failed, Killed}},
+		{Idle, "idle", false, false, []State{Starting, Finished, Failed, Killed, Fetching}},
+		{Starting, "starting", false, true, []State{Idle, Running, Finished, Failed, Killed, Fetching}},
+		{Running, "running", false, true, []State{Idle, Finished, Failed, Killed, Fetching}},
 		{Finished, "finished", true, false, nil},
 		{Failed, "failed", true, false, nil},
 		{Killed, "killed", true, false, nil},
+		{Fetching, "fetching", false, false, []State{Idle, Finished, Failed, Killed}},
 	}
 	if len(tests) != NumStates {
 		t.Fatalf("%d states", NumStates)
