@@ -86,6 +86,9 @@ func runLine(r store.Run, begun bool, c store.Counts, unwanted map[string]string
 	run.add("framework", r.Framework.ID)
 	run.add("subscribed", r.Framework.Subscribed)
 	run.add("seen", r.Framework.Seen)
+	if len(r.Secret) > 0 {
+		run["secret"] = "(secret)" // who has it can read the files that we serve
+	}
 	var owed []object
 	for _, f := range r.Owed {
 		l := object{"framework": f.ID}
@@ -130,6 +133,7 @@ func taskLine(in store.Task) object {
 		end.add("reason", t.End.Reason)
 		end.add("message", t.End.Message)
 		addExit(end, t.End.Exit)
+		end.add("stderr", t.End.Stderr)
 		o["end"] = end
 	}
 	return o
@@ -140,6 +144,7 @@ func attemptObject(id task.ID, a *task.Attempt) object {
 	o.add("agent", a.Agent)
 	o.add("host", a.Host)
 	o.add("framework", a.Framework)
+	o.add("executor", a.Executor)
 	o.add("launched", a.Launched)
 	o.add("started", a.Started)
 	o.add("ended", a.Ended)
@@ -193,6 +198,24 @@ func specObject(s *task.Spec) object {
 	if uris != nil {
 		o["uris"] = uris
 	}
+	var files, outputs []object
+	for _, f := range s.Files {
+		file := object{"path": f.Path, "name": f.Name}
+		file.add("executable", f.Executable)
+		files = append(files, file)
+	}
+	if files != nil {
+		o["files"] = files
+	}
+	for _, p := range s.Outputs {
+		output := object{"path": p.Path}
+		output.add("optional", p.Optional)
+		outputs = append(outputs, output)
+	}
+	if outputs != nil {
+		o["outputs"] = outputs
+	}
+	o.add("executor", string(s.Executor))
 	if s.Series != nil {
 		o.add("count", s.Series.Count)
 	}

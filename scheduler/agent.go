@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -13,11 +14,14 @@ import (
 // agent is what we know of one agent.
 type agent struct {
 	id, host string
-	used     task.Resources // by our launches there
+	used     task.Resources // by our launches there, and by the executors below
 	largest  task.Resources // the most it was ever seen to have
 	known    bool           // an offer told its size
 	lost     bool           // said to be gone; launches of ours may still be on record
 	doubted  bool           // launches of ours there may still run: to be asked about when it is seen again
+
+	executors map[string]*executor // of ours, by user, those that new launches can go to
+	unfit     bool                 // it cannot run our executor
 
 	// What speaks against it: launches of different tasks that ended, each in
 	// an incident of its own, before they ran.
@@ -30,6 +34,7 @@ type agent struct {
 func (s *state) meet(o *mesos.Offer) *agent {
 	a := s.agent(o.AgentID.Value)
 	a.host, a.lost = clean(o.Hostname), false
+	s.checkArch(a, o.Attributes)
 	if a.doubted {
 		a.doubted = false
 		s.askAboutAgent(a)
@@ -65,6 +70,7 @@ func (s *state) onAgentLost(ev AgentLost) {
 	}
 	s.note(logrus.WarnLevel, logrus.Fields{"agent": a.host}, "agent lost")
 	a.lost = true
+	s.dropExecutors(a, false)
 	s.forget(a)
 }
 
@@ -76,9 +82,11 @@ func (s *state) forget(a *agent) {
 }
 
 // forgetIdle drops, on a new stream, what may have gone while nobody could tell
-// us: agents that hold nothing of ours. Those that are there are offered again.
+// us: executors without a task, and agents that hold nothing of ours. Those that
+// are there are offered again.
 func (s *state) forgetIdle() {
 	for _, a := range s.agents {
+		s.dropExecutors(a, true)
 		if a.used == (task.Resources{}) && !a.restUntil.After(s.now) {
 			delete(s.agents, a.id)
 		}
@@ -87,7 +95,20 @@ func (s *state) forgetIdle() {
 
 // onExecutorLost: executorLost. The updates of its tasks come on their own.
 func (s *state) onExecutorLost(ev ExecutorLost) {
-	s.note(logrus.WarnLevel, logrus.Fields{"agent": ev.Agent}, "executor %s ended with wait status %d", ev.Executor, ev.Status)
+	level, host := logrus.WarnLevel, ev.Agent
+	if a := s.agents[ev.Agent]; a != nil {
+		host = a.host
+		x := a.executor(ev.Executor)
+		if x != nil {
+			s.checkExecutable(a, ev.Status)
+			s.dropExecutor(a, x)
+			s.forget(a)
+		}
+		if (x == nil || x.active == 0) && strings.HasPrefix(ev.Executor, executorIDs) {
+			level = logrus.DebugLevel // it had nothing to do
+		}
+	}
+	s.note(level, logrus.Fields{"agent": host}, "executor %s ended with wait status %d", clean(ev.Executor), ev.Status)
 }
 
 // ranOn: a command is up there, so the agent can start commands.
@@ -135,12 +156,13 @@ func (s *state) anyResting() bool {
 	return false
 }
 
-// sizes are the different sizes of the agents there are.
-func (s *state) sizes() []task.Resources {
+// sizes are the different sizes of the agents there are, or only of those that
+// can run our executor.
+func (s *state) sizes(forExecutor bool) []task.Resources {
 	var out []task.Resources
 	seen := map[task.Resources]bool{}
 	for _, a := range s.agents {
-		if a.known && !a.lost && !seen[a.largest] {
+		if a.known && !a.lost && !(forExecutor && a.unfit) && !seen[a.largest] {
 			seen[a.largest] = true
 			out = append(out, a.largest)
 		}

@@ -13,6 +13,8 @@ func (s *state) check() error {
 		return err
 	}
 	used := map[string]task.Resources{}
+	in := map[string]int{} // executor id: active launches
+	waiting := map[string]int{}
 	for t := range s.queue.All() {
 		if err := s.checkTask(t); err != nil {
 			return err
@@ -20,9 +22,20 @@ func (s *state) check() error {
 		if t.State.Active() {
 			a := t.Current()
 			used[a.Agent] = used[a.Agent].Add(t.Spec.Resources)
+			in[a.Executor]++
+			if a.Started.IsZero() {
+				waiting[a.Executor]++
+			}
 		}
 	}
 	for id, a := range s.agents {
+		for user, x := range a.executors {
+			if x.user != user || x.active != in[x.id] || x.waiting != waiting[x.id] {
+				return fmt.Errorf("executor %s of %q on %s: %d active and %d waiting, counted %d and %d",
+					x.id, user, id, x.active, x.waiting, in[x.id], waiting[x.id])
+			}
+			used[id] = used[id].Add(s.cfg.Executor.Cost)
+		}
 		if a.used != used[id] {
 			return fmt.Errorf("agent %s: %s counted as used, its tasks need %s", id, a.used, used[id])
 		}

@@ -3,6 +3,8 @@ package scheduler
 import (
 	"math/rand/v2"
 	"time"
+
+	"cmdq/task"
 )
 
 // Config is what a scheduler is told. DefaultConfig has the defaults.
@@ -25,6 +27,9 @@ type Config struct {
 	ConnectTimeout     time.Duration // until the first SUBSCRIBED; 0 waits for ever
 	Once               bool          // be over when every task has ended
 	Own                bool          // the cluster is in this process, and ends with it
+
+	Executor ExecutorConfig
+	FileURL  func(task.Input) string // where an agent finds a file of ours
 
 	// Rand spreads backoffs by a tenth either way; nil spreads nothing. Only
 	// the scheduler's goroutine uses it.
@@ -77,6 +82,12 @@ const (
 	killAgain         = 5 * time.Second
 	maxAccept         = 4 << 20 // bytes of launches in one ACCEPT
 	maxWireID         = 255     // bytes of an id that Mesos gives
+
+	// An agent of Mesos 1.12 takes some 40 ms for each task of an executor for
+	// which thousands are queued, and much less for hundreds. The executor itself
+	// takes 10,000.
+	maxWaiting    = 256
+	maxInExecutor = 5000
 )
 
 // backoff is first, doubled with every failure after the first, at most max,

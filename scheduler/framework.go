@@ -54,6 +54,9 @@ func (s *state) dropFramework(k Kind) {
 		return
 	}
 	s.former = s.framework.ID
+	for _, a := range s.agents {
+		s.dropExecutors(a, false) // they end with their framework
+	}
 	s.recordFramework(k, s.framework)
 	s.framework = Framework{}
 	for _, launch := range sortedKeys(s.unwanted) {

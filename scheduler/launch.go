@@ -20,27 +20,41 @@ func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	}
 	t.History = append(t.History, task.Attempt{Number: t.Launches, Agent: a.id, Host: a.host,
 		Framework: s.framework.ID, Launched: s.now})
-	a.used = a.used.Add(t.Spec.Resources)
 	at := t.Current()
+	var x *executor
+	if s.byOwn(t) {
+		x = s.sendTo(a, t, task.LaunchID(t.ID, at.Number), p)
+		at.Executor = x.id
+	}
+	a.used = a.used.Add(t.Spec.Resources)
 	s.watchStart(t, at)
 	s.record(Launched, t)
 	s.taskNote(logrus.InfoLevel, t, at, "starting")
-	return s.taskInfo(t, at, p.take(t.Spec.Resources))
+	return s.taskInfo(t, at, x, p.take(t.Spec.Resources))
 }
 
-// taskInfo describes one launch to Mesos.
-func (s *state) taskInfo(t *task.Task, a *task.Attempt, resources []mesos.Resource) mesos.TaskInfo {
-	role := s.cfg.Role
+// allocate says for which role the resources were offered.
+func allocate(resources []mesos.Resource, role string) {
 	for i := range resources {
 		resources[i].AllocationInfo = &mesos.Resource_AllocationInfo{Role: &role}
 	}
+}
+
+// taskInfo describes one launch to Mesos. x is the executor of ours that runs it,
+// if one does.
+func (s *state) taskInfo(t *task.Task, a *task.Attempt, x *executor, resources []mesos.Resource) mesos.TaskInfo {
+	allocate(resources, s.cfg.Role)
 	info := mesos.TaskInfo{
 		Name:       t.Name(),
 		TaskID:     mesos.TaskID{Value: task.LaunchID(t.ID, a.Number)},
 		AgentID:    mesos.AgentID{Value: a.Agent},
 		Resources:  resources,
-		Command:    command(t, a.Number, s.otherUser()),
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: int64(t.Spec.KillGrace)}},
+	}
+	if x != nil {
+		info.Executor, info.Data = x.info, s.cfg.Executor.Data(t, a.Number)
+	} else {
+		info.Command = s.command(t, a.Number)
 	}
 	if t.Spec.Timeout > 0 {
 		info.MaxCompletionTime = &mesos.DurationInfo{Nanoseconds: int64(t.Spec.Timeout)}
@@ -62,8 +76,8 @@ func (s *state) otherUser() string {
 }
 
 // command is a shell line, or a program with its arguments, the first of which
-// is its own name (execvp). other is the user if it is not that of the framework.
-func command(t *task.Task, attempt int, other string) *mesos.CommandInfo {
+// is its own name (execvp).
+func (s *state) command(t *task.Task, attempt int) *mesos.CommandInfo {
 	shell := len(t.Spec.Argv) == 0
 	c := &mesos.CommandInfo{Shell: &shell, Environment: &mesos.Environment{}}
 	if shell {
@@ -75,7 +89,7 @@ func command(t *task.Task, attempt int, other string) *mesos.CommandInfo {
 	}
 	if t.Spec.User != "" {
 		c.User = &t.Spec.User
-	} else if other != "" {
+	} else if other := s.otherUser(); other != "" {
 		c.User = &other
 	}
 	for _, v := range t.Environment(attempt) {
@@ -89,6 +103,10 @@ func command(t *task.Task, attempt int, other string) *mesos.CommandInfo {
 			uri.OutputFile = &u.OutputFile
 		}
 		c.URIs = append(c.URIs, uri)
+	}
+	for _, f := range t.Spec.Files {
+		no := false
+		c.URIs = append(c.URIs, mesos.CommandInfo_URI{Value: s.cfg.FileURL(f), Extract: &no, Executable: &f.Executable, OutputFile: &f.Name})
 	}
 	return c
 }

@@ -1,11 +1,15 @@
 package scheduler
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+
+	"cmdq/task"
 )
 
 // onOffers: resourceOffers. Every offer is answered in this very step, so none
@@ -13,7 +17,7 @@ import (
 func (s *state) onOffers(offers []mesos.Offer) {
 	s.offered, s.link.offered, s.revive.flying = s.now, true, false
 	var refused, refusedLong []mesos.OfferID
-	for _, group := range byAgent(offers) {
+	for _, group := range s.withExecutorsFirst(byAgent(offers)) {
 		if len(group[0].AgentID.Value) > maxWireID {
 			refusedLong = append(refusedLong, offerIDs(group)...)
 			continue
@@ -58,6 +62,28 @@ func byAgent(offers []mesos.Offer) [][]mesos.Offer {
 	return groups
 }
 
+// firstOn is the first task that can be launched on an agent with this much free.
+func (s *state) firstOn(a *agent, free task.Resources) *task.Task {
+	return s.queue.First(free, func(head *task.Task) bool { return s.takes(a, free, head) })
+}
+
+// withExecutorsFirst prefers agents that have an executor of ours: there it
+// costs nothing more. The order is kept otherwise.
+func (s *state) withExecutorsFirst(groups [][]mesos.Offer) [][]mesos.Offer {
+	slices.SortStableFunc(groups, func(g, h []mesos.Offer) int {
+		return cmp.Compare(s.executorsOn(h[0].AgentID.Value), s.executorsOn(g[0].AgentID.Value))
+	})
+	return groups
+}
+
+// executorsOn is 1 if the agent has an executor of ours, else 0.
+func (s *state) executorsOn(id string) int {
+	if a := s.agents[id]; a != nil && len(a.executors) > 0 {
+		return 1
+	}
+	return 0
+}
+
 func (s *state) pool(offers []mesos.Offer) *pool {
 	p := &pool{}
 	for i := range offers {
@@ -85,7 +111,7 @@ func (s *state) decline(refuse time.Duration, ids []mesos.OfferID) *sched.Call {
 func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 	var launches []mesos.TaskInfo
 	for size := 0; size < maxAccept; {
-		t := s.queue.First(p.free, nil)
+		t := s.firstOn(a, p.free)
 		if t == nil {
 			break
 		}

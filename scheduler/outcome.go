@@ -23,6 +23,9 @@ func (s *state) left(a *task.Attempt, need task.Resources, at time.Time) {
 	a.MayStillRun, a.Settle = time.Time{}, time.Time{}
 	ag := s.agent(a.Agent)
 	ag.used = ag.used.Sub(need)
+	if a.Executor != "" {
+		s.leftExecutor(ag, a)
+	}
 	s.forget(ag)
 }
 
@@ -125,13 +128,14 @@ func (s *state) infraBy(t *task.Task, a *task.Attempt, u *update) {
 	if neverStarted {
 		t.NeverStarted++
 	}
-	if neverStarted || u.reason == mesos.REASON_EXECUTOR_REGISTRATION_TIMEOUT {
+	executorFirst := s.endedWithExecutor(a, u)
+	if neverStarted || executorFirst || u.reason == mesos.REASON_EXECUTOR_REGISTRATION_TIMEOUT {
 		if a.Started.IsZero() {
 			s.failedOn(s.agent(a.Agent), t, a.Launched)
 		}
 	}
-	if neverStarted && a.Started.IsZero() {
-		t.Attempts-- // dropped by the agent, or without a container: it cannot have run
+	if (neverStarted || executorFirst) && a.Started.IsZero() {
+		t.Attempts-- // dropped by the agent, or without a container or an executor: it cannot have run
 	}
 	atLeast := time.Duration(0)
 	if u.goodbye() {

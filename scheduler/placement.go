@@ -12,7 +12,13 @@ import (
 // block nobody.
 type placement struct {
 	checked  time.Time
-	homeless map[task.Resources]*homeless
+	homeless map[homelessKey]*homeless
+}
+
+// homelessKey is a size of task, with its executor if cmdq's is to run it.
+type homelessKey struct {
+	need  task.Resources
+	byOwn bool
 }
 
 // homeless is one size of task that fits no agent seen so far.
@@ -34,26 +40,27 @@ func (s *state) tickPlacement() {
 		return
 	}
 	p.checked = s.now
-	sizes := s.sizes()
+	sizes, fit := s.sizes(false), s.sizes(true)
 	if len(sizes) == 0 {
 		return
 	}
-	still := map[task.Resources]*homeless{}
+	still := map[homelessKey]*homeless{}
 	var heads []*task.Task
 	for shape := range s.queue.Shapes() {
-		if fitsAny(shape.Need, sizes) {
+		k := homelessKey{s.need(shape.Head), s.byOwn(shape.Head)}
+		if fitsAny(k.need, fit) || !k.byOwn && fitsAny(k.need, sizes) {
 			continue
 		}
-		h := p.homeless[shape.Need]
+		h := p.homeless[k]
 		if h == nil {
 			h = &homeless{since: s.now}
 		}
-		still[shape.Need] = h
+		still[k] = h
 		heads = append(heads, shape.Head)
 	}
 	p.homeless = still
 	for _, head := range heads {
-		s.onHomeless(head, still[head.Spec.Resources])
+		s.onHomeless(head, still[homelessKey{s.need(head), s.byOwn(head)}])
 	}
 }
 
@@ -67,11 +74,10 @@ func fitsAny(need task.Resources, sizes []task.Resources) bool {
 }
 
 func (s *state) onHomeless(head *task.Task, h *homeless) {
-	a := s.largestAgent()
 	if h.said.IsZero() || !h.said.Add(reminder).After(s.now) {
 		h.said = s.now
-		s.taskNote(logrus.WarnLevel, head, nil, "needs %s and fits no agent: the largest seen, %s, has %s; it waits, the others go on",
-			head.Spec.Resources, a.host, a.largest)
+		s.taskNote(logrus.WarnLevel, head, nil, "needs %s and fits no agent: %s; it waits, the others go on",
+			s.needText(head), s.largestText(head))
 	}
 	if s.cfg.UnplaceableTimeout <= 0 {
 		return
@@ -87,16 +93,33 @@ func (s *state) onHomeless(head *task.Task, h *homeless) {
 		}
 	}
 	for _, t := range over {
-		s.end(t, nil, task.Failed, "UNPLACEABLE", "needs "+t.Spec.Resources.String()+", but the largest agent seen, "+
-			a.host+", has "+a.largest.String())
+		s.end(t, nil, task.Failed, "UNPLACEABLE", "needs "+s.needText(t)+", but "+s.largestText(t))
 	}
 }
 
-// largestAgent is the one with the most cpus, then memory, of those there are.
-func (s *state) largestAgent() *agent {
+// needText is what a task needs, with its executor.
+func (s *state) needText(t *task.Task) string {
+	text := t.Spec.Resources.String()
+	if s.byOwn(t) {
+		text += " and its executor " + s.cfg.Executor.Cost.String()
+	}
+	return text
+}
+
+// largestText says what the largest agent has that could run t.
+func (s *state) largestText(t *task.Task) string {
+	if a := s.largestAgent(s.byOwn(t)); a != nil {
+		return "the largest agent seen, " + a.host + ", has " + a.largest.String()
+	}
+	return "no agent seen can run cmdq's executor"
+}
+
+// largestAgent is the one with the most cpus, then memory, of those there are, or
+// only of those that can run our executor.
+func (s *state) largestAgent(forExecutor bool) *agent {
 	var best *agent
 	for _, a := range s.agents {
-		if a.lost || !a.known {
+		if a.lost || !a.known || forExecutor && a.unfit {
 			continue
 		}
 		if best == nil || a.largest.CPUs > best.largest.CPUs ||

@@ -51,6 +51,16 @@ func (s *state) restore(saved Saved) error {
 		s.unwanted[l.ID] = l.Agent
 	}
 	s.framework.Seen = saved.notAfter(s.framework.Seen, 0)
+	if err := s.restoreTasks(saved); err != nil {
+		return err
+	}
+	if !s.cfg.Own {
+		s.restoreExecutors()
+	}
+	return nil
+}
+
+func (s *state) restoreTasks(saved Saved) error {
 	return saved.Each(func(t task.Task, wake time.Time) error {
 		saved.bound(&t, &wake)
 		added, err := s.queue.Restore(t, wake)
@@ -73,6 +83,36 @@ func (s *state) restore(saved Saved) error {
 		}
 		return nil
 	})
+}
+
+// restoreExecutors finds the executors that have launches of ours: on each agent
+// the newest of each user.
+func (s *state) restoreExecutors() {
+	newest := map[*executor]time.Time{}
+	for t := range s.queue.Active() {
+		a := t.Current()
+		if a.Executor == "" {
+			continue
+		}
+		ag, user := s.agent(a.Agent), s.executorUser(t)
+		if x := ag.executors[user]; x != nil && !a.Launched.After(newest[x]) {
+			continue
+		} else if x != nil {
+			s.dropExecutor(ag, x)
+		}
+		x := &executor{id: a.Executor, user: user}
+		s.addExecutor(ag, x)
+		newest[x] = a.Launched
+	}
+	for t := range s.queue.Active() {
+		a := t.Current()
+		if x := s.agent(a.Agent).executor(a.Executor); x != nil && a.Executor != "" {
+			x.active++
+			if a.Started.IsZero() {
+				x.waiting++
+			}
+		}
+	}
 }
 
 // bound takes back what lies further ahead than it can.

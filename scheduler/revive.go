@@ -21,7 +21,7 @@ func (s *state) freed(a *agent) {
 	if a == nil || s.revive.wanted {
 		return
 	}
-	s.revive.wanted = s.queue.First(a.largest.Sub(a.used), nil) != nil
+	s.revive.wanted = s.firstOn(a, a.largest.Sub(a.used)) != nil
 }
 
 // tickOffers keeps the master's idea of whether we want offers right.

@@ -151,7 +151,7 @@ func (e *env) play(line string) {
 	case "agent-lost":
 		e.step(AgentLost{rest})
 	case "executor-lost":
-		e.step(ExecutorLost{Agent: "a1", Executor: rest, Status: 35072})
+		e.step(executorLost(rest))
 	case "error":
 		e.step(Errored{rest})
 	case "heartbeat":
@@ -215,6 +215,13 @@ func (e *env) config(text string) {
 		switch k {
 		case "once":
 			e.s.cfg.Once = true
+		case "executor":
+			e.s.cfg.Executor.Default = v == "cmdq"
+			e.s.cfg.Executor = testExecutor(e.s.cfg.Executor.Default)
+		case "uri":
+			e.s.cfg.Executor.URI = v
+		case "terse":
+			e.s.cfg.Executor.Terse = true
 		case "own":
 			e.s.cfg.Own = true
 		case "role":
@@ -277,6 +284,8 @@ func (e *env) load(text string) Load {
 				spec.Command = v
 			case "user":
 				spec.User = v
+			case "executor":
+				spec.Executor = task.Executor(v)
 			case "name":
 				spec.Name = v
 			default:
@@ -296,6 +305,10 @@ func parseOffer(t *testing.T, text string) mesos.Offer {
 		k, v, _ := strings.Cut(f, "=")
 		if k == "agent" {
 			o.AgentID.Value, o.Hostname = v, "host-"+v
+			continue
+		}
+		if k == "arch" {
+			o.Attributes = append(o.Attributes, mesos.Attribute{Name: k, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: v}})
 			continue
 		}
 		n, err := strconv.ParseFloat(v, 64)
@@ -360,6 +373,28 @@ func (e *env) status(text string) *mesos.TaskStatus {
 		st.UUID[15] = byte(uuid)
 	}
 	return st
+}
+
+// executorLost reads "executor", "executor agent", "executor agent status".
+func executorLost(text string) ExecutorLost {
+	ev := ExecutorLost{Agent: "a1", Status: 35072}
+	fields := strings.Fields(text)
+	ev.Executor = fields[0]
+	if len(fields) > 1 {
+		ev.Agent = fields[1]
+	}
+	if len(fields) > 2 {
+		n, _ := strconv.Atoi(fields[2])
+		ev.Status = int32(n)
+	}
+	return ev
+}
+
+// testExecutor is what agents are told of our executor.
+func testExecutor(byDefault bool) ExecutorConfig {
+	return ExecutorConfig{Default: byDefault, Cost: task.Resources{CPUs: 100, Mem: 64}, Command: "exec ./cmdq executor",
+		URI: "http://h:1/cmdq-abc", File: "cmdq", Arch: "amd64", Idle: time.Minute,
+		Data: func(t *task.Task, n int) []byte { return []byte(t.Command()) }}
 }
 
 func downError(text string) error {

@@ -80,6 +80,9 @@ func describe(c *sched.Call) string {
 						out += "@" + r.GetRole()
 					}
 				}
+				if x := t.Executor; x != nil {
+					out += " in " + x.ExecutorID.Value
+				}
 				out += ")"
 			}
 		}
@@ -94,6 +97,8 @@ func describe(c *sched.Call) string {
 		return out
 	case sched.Call_ACKNOWLEDGE:
 		return fmt.Sprintf("ACKNOWLEDGE %s %d", c.Acknowledge.TaskID.Value, c.Acknowledge.UUID[15])
+	case sched.Call_SHUTDOWN:
+		return fmt.Sprintf("SHUTDOWN %s on %s", c.Shutdown.ExecutorID.Value, c.Shutdown.AgentID.Value)
 	case sched.Call_RECONCILE:
 		var out []string
 		for _, t := range c.Reconcile.Tasks {

@@ -31,7 +31,7 @@ type stall struct {
 // fill the cluster, which is as it should be.
 func (s *state) stallReason() string {
 	switch {
-	case len(s.sizes()) == 0:
+	case len(s.sizes(false)) == 0:
 		return "no agent is there: none may be registered, or none has anything for role " + s.cfg.Role
 	case s.largestFits() == nil:
 		return "no agent seen is large enough for any of them"
@@ -46,7 +46,7 @@ func (s *state) stallReason() string {
 // full tells whether our own tasks leave no room, on any agent, for what waits.
 func (s *state) full() bool {
 	for _, a := range s.agents {
-		if s.queue.First(a.largest.Sub(a.used), nil) != nil {
+		if s.firstOn(a, a.largest.Sub(a.used)) != nil {
 			return false
 		}
 	}
@@ -55,9 +55,12 @@ func (s *state) full() bool {
 
 // largestFits is a waiting task that fits some agent when that is empty.
 func (s *state) largestFits() *task.Task {
-	for _, size := range s.sizes() {
-		if t := s.queue.First(size, nil); t != nil {
-			return t
+	for _, own := range []bool{false, true} {
+		for _, size := range s.sizes(own) {
+			fits := func(head *task.Task) bool { return s.byOwn(head) == own && s.need(head).Fits(size) }
+			if t := s.queue.First(size, fits); t != nil {
+				return t
+			}
 		}
 	}
 	return nil

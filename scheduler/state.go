@@ -28,6 +28,7 @@ type state struct {
 	reconcile reconcile
 	due       deadlines
 	place     placement
+	idle      []idleExecutor // in the order in which they became so
 
 	framework Framework
 	former    string // the framework id in use before, once it was dropped
@@ -125,6 +126,7 @@ func (s *state) tick() {
 		return
 	}
 	s.tickLink()
+	s.tickExecutors()
 	s.tickPlacement()
 	s.tickReconcile()
 	s.tickOffers()
@@ -151,6 +153,7 @@ func (s *state) nextDue() time.Time {
 	} else {
 		soonest(s.link.due(&s.cfg))
 		if s.link.phase == up {
+			soonest(s.idleDue())
 			soonest(s.place.due(s))
 			soonest(s.reconcile.next)
 			soonest(s.offersDue())

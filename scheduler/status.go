@@ -135,6 +135,7 @@ func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
 		return // it is known to have ended, and what is known of the end stands
 	}
 	a.State, a.Reason, a.Message = u.state.String(), u.reasonName(), u.message
+	s.executorEnded(a, u)
 	switch {
 	case t.Stop == task.Cancelled && u.terminal() && u.state != mesos.TASK_FINISHED:
 		s.endBy(t, a, task.Killed, u)
@@ -146,9 +147,12 @@ func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
 		s.onAlive(t, a, u)
 	case u.state == mesos.TASK_FINISHED:
 		s.endBy(t, a, task.Finished, u)
+	case a.Executor != "" && noRoomForExecutor(u):
+		t.Attempts-- // the master turned it down
+		s.infra(t, a, u.reasonName(), u.message, 0)
 	case u.state == mesos.TASK_ERROR:
 		s.endBy(t, a, task.Failed, u)
-	case u.infrastructure():
+	case u.infrastructure() || a.Executor != "" && u.containerLimit():
 		s.infraBy(t, a, u)
 	case u.state == mesos.TASK_FAILED || u.state == mesos.TASK_KILLED:
 		s.charge(t, a, u)
@@ -174,6 +178,7 @@ func (s *state) onAlive(t *task.Task, a *task.Attempt, u *update) {
 	if u.state == mesos.TASK_RUNNING || u.state == mesos.TASK_KILLING {
 		if a.Started.IsZero() {
 			a.Started, changed = u.at, true
+			s.startedIn(s.agent(a.Agent), a)
 		}
 		s.ranOn(s.agent(a.Agent))
 		if t.State == task.Starting {

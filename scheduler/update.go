@@ -13,16 +13,18 @@ import (
 // update is a TaskStatus with its optional parts made plain. A missing reason
 // is noReason, not reason 0, which means something.
 type update struct {
-	id          task.ID
-	launch      int
-	state       mesos.TaskState
-	reason      mesos.TaskStatus_Reason
-	fromMaster  bool
-	message     string
-	uuid        []byte // nil unless 16 bytes
-	agent       string
-	at          time.Time
-	unreachable time.Time
+	id         task.ID
+	launch     int
+	state      mesos.TaskState
+	reason     mesos.TaskStatus_Reason
+	fromMaster bool
+
+	fromExecutor bool
+	message      string
+	uuid         []byte // nil unless 16 bytes
+	agent        string
+	at           time.Time
+	unreachable  time.Time
 }
 
 const noReason mesos.TaskStatus_Reason = -1
@@ -34,6 +36,7 @@ func digest(st *mesos.TaskStatus, now time.Time) update {
 		u.reason = *st.Reason
 	}
 	u.fromMaster = st.Source != nil && *st.Source == mesos.SOURCE_MASTER
+	u.fromExecutor = st.Source != nil && *st.Source == mesos.SOURCE_EXECUTOR
 	if len(st.UUID) == 16 {
 		u.uuid = st.UUID
 	}
