@@ -97,7 +97,7 @@ func TestNeverOverfull(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != exitFailed {
 		t.Fatalf("exit %d (%v), want %d:\n%s", code, err, exitFailed, out)
 	}
-	if !strings.Contains(string(out), "fits no agent: the largest seen") {
+	if !strings.Contains(string(out), "fits no agent: the largest agent seen") {
 		t.Errorf("the large task was not reported:\n%s", out)
 	}
 	checkLedger(t, ledger, 1000)

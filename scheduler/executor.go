@@ -1,0 +1,222 @@
+package scheduler
+
+import (
+	"strings"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+
+	"cmdq/task"
+)
+
+// ExecutorConfig says how agents get and start cmdq's own executor, which runs
+// many commands in one process an agent and user.
+type ExecutorConfig struct {
+	Default bool           // tasks that do not say by whom they are run are run by it
+	Cost    task.Resources // of one executor, beside its tasks
+	Command string         // for the shell; starts it in its sandbox
+	URI     string         // what the agent fetches for that; empty: nothing
+	File    string         // how that is called in the sandbox
+	Arch    string         // of the program, as Go calls it; empty: not known
+	Idle    time.Duration  // after so long without a task it ends by itself; 0 never
+	Terse   bool           // commands may have run though no RUNNING was seen
+
+	// Data says in TaskInfo.data what launch number n of a task runs.
+	Data func(t *task.Task, n int) []byte
+}
+
+// executor is one incarnation of cmdq's executor on an agent. Its id is never
+// used again: an agent refuses the id of one that has ended for as long as
+// updates of it are not acknowledged (Mesos: src/slave/slave.cpp).
+type executor struct {
+	id, user string
+	info     *mesos.ExecutorInfo // nil: it was started before a restart of ours
+	active   int                 // launches of ours that it has
+	waiting  int                 // of them those that are not known to have started
+	held     bool                // tasks were held back since too many are waiting
+	idle     time.Time           // since when it has none
+}
+
+// byOwn tells whether a task is run by our executor.
+func (s *state) byOwn(t *task.Task) bool {
+	return t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && s.cfg.Executor.Default
+}
+
+// executorUser is the user an executor for t has to run as; empty: that of the
+// framework.
+func (s *state) executorUser(t *task.Task) string {
+	if t.Spec.User != "" {
+		return t.Spec.User
+	}
+	return s.otherUser()
+}
+
+// takes tells whether the agent can be given t, of which is known that it fits
+// itself: its executor has to be there, or to fit too.
+func (s *state) takes(a *agent, free task.Resources, t *task.Task) bool {
+	if !s.byOwn(t) {
+		return true
+	}
+	if a.unfit {
+		return false
+	}
+	x := s.executorOn(a, s.executorUser(t))
+	if x == nil {
+		return t.Spec.Resources.Add(s.cfg.Executor.Cost).Fits(free)
+	}
+	if x.waiting >= maxWaiting || x.active >= maxInExecutor {
+		x.held = true
+		return false
+	}
+	return true
+}
+
+// need is what t takes of an agent where its executor is not running yet.
+func (s *state) need(t *task.Task) task.Resources {
+	if s.byOwn(t) {
+		return t.Spec.Resources.Add(s.cfg.Executor.Cost)
+	}
+	return t.Spec.Resources
+}
+
+// executorOn is the executor on an agent that new launches can go to, nil if
+// there is none. One of before a restart can be used if we would make it the
+// same today, since Mesos wants each launch to say the same of it
+// (src/master/validation.cpp, validateCompatibleExecutorInfo).
+func (s *state) executorOn(a *agent, user string) *executor {
+	x := a.executors[user]
+	if x == nil || x.info != nil {
+		return x
+	}
+	info := s.executorInfo(user, plain(s.cfg.Executor.Cost, s.cfg.Role))
+	if !strings.HasPrefix(x.id, s.executorPrefix(info)) {
+		return nil
+	}
+	info.ExecutorID.Value = x.id
+	x.info = info
+	return x
+}
+
+// sendTo notes that a launch of t goes to an executor on a, which is made if it
+// has to be.
+func (s *state) sendTo(a *agent, t *task.Task, launch string, p *pool) *executor {
+	user := s.executorUser(t)
+	x := s.executorOn(a, user)
+	if x == nil {
+		if old := a.executors[user]; old != nil {
+			s.dropExecutor(a, old)
+		}
+		resources := p.take(s.cfg.Executor.Cost)
+		allocate(resources, s.cfg.Role)
+		info := s.executorInfo(user, resources)
+		info.ExecutorID.Value = s.executorPrefix(info) + launch // launches have ids of their own
+		x = &executor{id: info.ExecutorID.Value, user: user, info: info}
+		s.addExecutor(a, x)
+	}
+	x.active++
+	x.waiting++
+	return x
+}
+
+func (s *state) addExecutor(a *agent, x *executor) {
+	if a.executors == nil {
+		a.executors = map[string]*executor{}
+	}
+	a.executors[x.user] = x
+	a.used = a.used.Add(s.cfg.Executor.Cost)
+}
+
+// executor finds one by its id, nil if it is not there, or is known to be gone.
+func (a *agent) executor(id string) *executor {
+	for _, x := range a.executors {
+		if x.id == id {
+			return x
+		}
+	}
+	return nil
+}
+
+// startedIn: a launch is up, so its executor can be sent another one.
+func (s *state) startedIn(a *agent, at *task.Attempt) {
+	x := a.executor(at.Executor)
+	if x == nil {
+		return
+	}
+	x.waiting--
+	s.letGo(x)
+}
+
+func (s *state) letGo(x *executor) {
+	if x.held && x.waiting < maxWaiting && x.active < maxInExecutor {
+		x.held, s.revive.wanted = false, true
+	}
+}
+
+// leftExecutor: a launch is over. An executor that has none left is shut down
+// after a while, and before it would end by itself: a launch could be on its way
+// then.
+func (s *state) leftExecutor(a *agent, at *task.Attempt) {
+	x := a.executor(at.Executor)
+	if x == nil {
+		return
+	}
+	x.active--
+	if at.Started.IsZero() {
+		x.waiting--
+	}
+	s.letGo(x)
+	if x.active == 0 && s.cfg.Executor.Idle > 0 {
+		x.idle = s.now
+		s.idle = append(s.idle, idleExecutor{a.id, x.id, s.now})
+	}
+}
+
+// idleExecutor is an executor that had no task from this time on. It may have
+// got one since.
+type idleExecutor struct {
+	agent, id string
+	since     time.Time
+}
+
+// idleDue is when the first of them is to be shut down.
+func (s *state) idleDue() time.Time {
+	if len(s.idle) == 0 {
+		return time.Time{}
+	}
+	return s.idle[0].since.Add(s.cfg.Executor.Idle / 2)
+}
+
+func (s *state) tickExecutors() {
+	for s.link.phase == up && len(s.idle) > 0 && !s.idleDue().After(s.now) {
+		i := s.idle[0]
+		s.idle = s.idle[1:]
+		a := s.agents[i.agent]
+		if a == nil {
+			continue
+		}
+		x := a.executor(i.id)
+		if x == nil || x.active > 0 || !x.idle.Equal(i.since) {
+			continue
+		}
+		s.call(calls.Shutdown(x.id, a.id).With(calls.Framework(s.framework.ID)))
+		s.dropExecutor(a, x)
+		s.forget(a)
+	}
+}
+
+// dropExecutor: nothing is sent there any more. What it has left of ours ends
+// by updates.
+func (s *state) dropExecutor(a *agent, x *executor) {
+	delete(a.executors, x.user)
+	a.used = a.used.Sub(s.cfg.Executor.Cost)
+}
+
+// dropExecutors drops those of an agent, or only those without a task of ours.
+func (s *state) dropExecutors(a *agent, idleOnly bool) {
+	for _, x := range a.executors {
+		if !idleOnly || x.active == 0 {
+			s.dropExecutor(a, x)
+		}
+	}
+}
