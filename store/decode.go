@@ -151,6 +151,8 @@ func decodeEnd(d *decoder) *task.End {
 			end.Exit = decodeExit(d)
 		case 6:
 			end.Stderr = d.text()
+		case 7:
+			end.State = task.State(d.small(uint64(task.NumStates - 1)))
 		default:
 			d.unknown()
 		}

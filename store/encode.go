@@ -70,6 +70,7 @@ func encodeEnd(e *encoder, end *task.End) {
 	e.text(4, end.Message)
 	encodeExit(e, 5, end.Exit)
 	e.text(6, end.Stderr)
+	e.uint(7, uint64(end.State))
 }
 
 func encodeExit(e *encoder, number uint64, x task.Exit) {

@@ -69,6 +69,7 @@ const (
 
 // End is how a task ended for good.
 type End struct {
+	State   State // finished, failed or killed: what the task is, or will be once all is fetched
 	At      time.Time
 	Launch  int    // the launch that decided it; 0 if none did
 	Reason  string // Mesos' reason without REASON_, or one of ours, such as UNPLACEABLE
