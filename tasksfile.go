@@ -13,7 +13,7 @@ import (
 )
 
 // tasksFile is the file that the queue follows, with the lists that its
-// each_line names.
+// each_line names, and those of its files that are missing.
 type tasksFile struct {
 	path string // "-" is standard input
 	user string // the only user that may run commands; empty: anyone
@@ -22,10 +22,18 @@ type tasksFile struct {
 	// lists are those of each_line as they were when they were last read, by
 	// path; one that could not be read has no sum.
 	lists map[string][sha256.Size]byte
+
+	// missing are those of files that could not be had when it was last read, some
+	// of them: a file that was refused for them is read again once they are there.
+	// What the others hold, or whether they are still there, is not followed.
+	missing map[string]bool
 }
 
+// maxMissing bounds how many missing files are followed.
+const maxMissing = 100
+
 // read reads the file if what it says, or one of its lists, is another than the
-// last time; nil if it is not.
+// last time, or what was missing is there; nil if it is not.
 func (t *tasksFile) read() (*task.File, error) {
 	name, in := t.path, io.ReadCloser(os.Stdin)
 	if t.path == "-" {
@@ -43,11 +51,11 @@ func (t *tasksFile) read() (*task.File, error) {
 		return nil, fmt.Errorf("read tasks: %w", err)
 	}
 	sum := sha256.Sum256(data)
-	if sum == t.seen && !t.listChanged() {
+	if sum == t.seen && !t.listChanged() && !t.someFound() {
 		return nil, nil
 	}
-	t.seen, t.lists = sum, make(map[string][sha256.Size]byte)
-	file, err := task.ParseWith(name, data, t.list)
+	t.seen, t.lists, t.missing = sum, make(map[string][sha256.Size]byte), make(map[string]bool)
+	file, err := task.ParseWith(name, data, t.list, t.lookAt)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +88,28 @@ func (t *tasksFile) listChanged() bool {
 	return false
 }
 
-// paths are the files that make up what was read last.
+// lookAt looks at one of files, and notes if it cannot be had.
+func (t *tasksFile) lookAt(path string) (executable bool, err error) {
+	executable, err = task.LookAt(path)
+	if err != nil && len(t.missing) < maxMissing {
+		t.missing[path] = true
+	}
+	return executable, err
+}
+
+func (t *tasksFile) someFound() bool {
+	for path := range t.missing {
+		if _, err := task.LookAt(path); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// paths are the files to watch: those that make up what was read last, and those
+// that it waits for.
 func (t *tasksFile) paths() []string {
-	return append(slices.Sorted(maps.Keys(t.lists)), t.path)
+	return slices.Concat(slices.Sorted(maps.Keys(t.lists)), slices.Sorted(maps.Keys(t.missing)), []string{t.path})
 }
 
 // checkUsers refuses commands for other users where they could not run: the

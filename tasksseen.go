@@ -13,12 +13,13 @@ import (
 type seenFile struct {
 	Format int               `json:"format"` // of what we make of a file
 	User   string            `json:"user,omitempty"`
+	Folder string            `json:"folder"` // where the paths in it begin: standard input may come from elsewhere
 	Sum    string            `json:"sum"`
 	Lists  map[string]string `json:"lists,omitempty"` // sums by path
 }
 
 // seenFormat changes when the same file begins to mean something else.
-const seenFormat = 1
+const seenFormat = 2
 
 // maxSeen bounds what is kept, in bytes: many lists are read again.
 const maxSeen = 256 << 10
@@ -26,7 +27,7 @@ const maxSeen = 256 << 10
 // describe is the file that was read last, for the journal; empty if it has too
 // many lists, or one that could not be read.
 func (t *tasksFile) describe() string {
-	seen := seenFile{Format: seenFormat, User: t.user, Sum: hex.EncodeToString(t.seen[:]), Lists: map[string]string{}}
+	seen := seenFile{Format: seenFormat, User: t.user, Folder: t.folder(), Sum: hex.EncodeToString(t.seen[:]), Lists: map[string]string{}}
 	for path, sum := range t.lists {
 		if sum == ([sha256.Size]byte{}) {
 			return ""
@@ -38,7 +39,7 @@ func (t *tasksFile) describe() string {
 		seen.Lists[path] = hex.EncodeToString(sum[:])
 	}
 	text, err := json.Marshal(seen)
-	if err != nil || len(text) > maxSeen {
+	if err != nil || len(text) > maxSeen || seen.Folder == "" {
 		return ""
 	}
 	return string(text)
@@ -47,7 +48,7 @@ func (t *tasksFile) describe() string {
 // expect lets read find nothing new if the file is as it was described.
 func (t *tasksFile) expect(description string) {
 	var seen seenFile
-	if json.Unmarshal([]byte(description), &seen) != nil || seen.Format != seenFormat || seen.User != t.user {
+	if json.Unmarshal([]byte(description), &seen) != nil || seen.Format != seenFormat || seen.User != t.user || seen.Folder != t.folder() {
 		return
 	}
 	sum, ok := parseSum(seen.Sum)
@@ -60,6 +61,15 @@ func (t *tasksFile) expect(description string) {
 	if ok {
 		t.seen, t.lists = sum, lists
 	}
+}
+
+// folder is where the paths in the file begin; empty if that cannot be told.
+func (t *tasksFile) folder() string {
+	folder, err := filepath.Abs(filepath.Dir(t.path))
+	if err != nil {
+		return ""
+	}
+	return folder
 }
 
 func parseSum(text string) (sum [sha256.Size]byte, ok bool) {

@@ -23,6 +23,9 @@ const (
 	fieldPriority
 	fieldLabels
 	fieldURIs
+	fieldFiles
+	fieldOutputs
+	fieldExecutor
 	fieldCount
 	fieldEach
 	fieldEachLine
@@ -32,7 +35,7 @@ const (
 
 var fieldNames = [numFields]string{
 	"", "id", "command", "argv", "cpus", "mem", "disk", "gpus", "env", "user", "name", "retries",
-	"timeout", "kill_grace", "priority", "labels", "uris", "count", "each", "each_line",
+	"timeout", "kill_grace", "priority", "labels", "uris", "files", "outputs", "executor", "count", "each", "each_line",
 }
 
 var fieldOf = func() map[string]field {
@@ -46,8 +49,7 @@ var fieldOf = func() map[string]field {
 // notYet are the fields that a later version of cmdq will have. They are
 // refused wherever they stand, so that nobody believes they had an effect.
 var notYet = map[string]bool{
-	"files": true, "outputs": true, "after": true,
-	"constraints": true, "container": true, "executor": true, "group": true, "groups": true,
+	"after": true, "constraints": true, "container": true, "group": true, "groups": true,
 	"ports": true, "role": true, "on_finish": true, "on_failure": true,
 }
 
@@ -131,6 +133,9 @@ func (r *reader) complete(s *Spec, n *yaml.Node, e *[numFields]*yaml.Node) {
 	if !missing && s.Resources.CPUs == 0 && s.Resources.Mem == 0 {
 		r.fail(n, "found no need of cpus and of mem, and a task must need some cpus or mem")
 	}
+	if s.Series != nil && s.Series.Lines != nil {
+		r.noHole(s, n, e)
+	}
 	if size := s.size(); size > maxSpec {
 		r.fail(n, "found %d bytes of text in all, allowed are at most %d: no command can be started with more", size, maxSpec)
 	}
@@ -172,6 +177,12 @@ func (r *reader) set(s *Spec, f field, n *yaml.Node) {
 		s.Labels = r.textMap("labels", n, r.defaults.Labels)
 	case fieldURIs:
 		s.URIs = r.uris(n)
+	case fieldFiles:
+		s.Files = r.files(n)
+	case fieldOutputs:
+		s.Outputs = r.outputs(n)
+	case fieldExecutor:
+		s.Executor = r.executor(n)
 	case fieldCount:
 		s.Series = &Series{Count: int(r.whole("count", n, countSpan))}
 	case fieldEach:

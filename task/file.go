@@ -34,7 +34,7 @@ func ReadFile(path string) (*File, error) {
 }
 
 // Read is ReadFile for what is open already, such as standard input; name is
-// used in messages, and the paths of each_line begin in its folder.
+// used in messages, and the paths of each_line and files begin in its folder.
 func Read(name string, r io.Reader) (*File, error) {
 	data, err := readAll(r, MaxFileSize)
 	if err != nil {
@@ -49,17 +49,18 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 }
 
 // Parse is Read from memory. All errors are Errors.
-func Parse(name string, data []byte) (*File, error) { return ParseWith(name, data, ReadList) }
+func Parse(name string, data []byte) (*File, error) { return ParseWith(name, data, ReadList, LookAt) }
 
 // ParseWith is Parse with something else than ReadList to read the files of
-// each_line. It is asked once for a path, and may give a byte too many.
-func ParseWith(name string, data []byte, list func(path string) ([]byte, error)) (*File, error) {
+// each_line, which may give a byte too many, and something else than LookAt for
+// those of files, by absolute paths. Each is asked once for a path.
+func ParseWith(name string, data []byte, list func(path string) ([]byte, error), look func(path string) (executable bool, err error)) (*File, error) {
 	if len(data) > MaxFileSize {
 		what := fmt.Sprintf("found more than %d MB, allowed are at most so many", MaxFileSize>>20)
 		return nil, Errors{{File: name, Line: 1, What: what}}
 	}
 	r := newReader(name, data)
-	r.readList = list
+	r.readList, r.look = list, look
 	if root := r.document(data); root != nil {
 		r.file(root)
 	}
@@ -102,11 +103,14 @@ type reader struct {
 	listBytes int                      // of all of them
 	listLines int                      // of all tasks, those that are empty too
 	parts     map[partsKey]([]*Series) // what many tasks share is kept once
+
+	look   func(path string) (executable bool, err error)
+	looked map[string]looked // of files, by path
 }
 
 func newReader(name string, data []byte) *reader {
 	r := &reader{texts: make(map[string]string), maps: make(map[string]textMap),
-		lists: make(map[string]list), parts: make(map[partsKey][]*Series)}
+		lists: make(map[string]list), parts: make(map[partsKey][]*Series), looked: make(map[string]looked)}
 	r.report.file, r.last = name, lineCount(data)
 	r.left = 2*len(data) + spareVisits // a node of the file takes half a byte or more, as in {a,b}
 	r.defaults = Spec{Retries: DefaultRetries, KillGrace: DefaultKillGrace}

@@ -3,6 +3,9 @@ package task
 import (
 	"bytes"
 	"errors"
+	"path"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -15,6 +18,8 @@ func FuzzParse(f *testing.F) {
 		"tasks:\n- &a {id: a, argv: [x], cpus: .5, mem: 1GB, env: {A: 1}, <<: *a}\n- *a\n", "a: 'x\n", "a: [\r\nb\r", "\ufeffa: 1",
 		"defaults: {cpus: 1, mem: 1, each_line: l}\ntasks: [{id: a, command: 'x {}'}, {id: b, argv: [x], each: [p, 'q r']}, {id: c, command: x, count: 2}]",
 		"defaults: {cpus: 1, mem: 1, env: &e {A: 1}, labels: {<<: *e}}\ntasks: [{id: a, command: x, uris: [u, {value: v}], timeout: 1d}]",
+		"defaults: {cpus: 1, mem: 1, files: [a, {path: bb, name: d/e}], executor: cmdq}\ntasks: [{id: a, command: x, outputs: [o, {path: '*/[a-z].log', optional: true}]}]",
+		"tasks:\n- {id: a, argv: [x], cpus: 1, mem: 1, files: [&f x, {path: *f, name: y/../z}, ../x], outputs: [../x, '[', a//b, ./a], executor: x, each: [a]}\n",
 		"# c\n- a # d\n# e\n\n# f\n", "tasks:\n  - id: a\n   bad\n", "a: |\n  x\n b: *c\n", "%YAML 1.1\n---\na: !!int 1\n...\n", "a: b\u2028c: d\n  e",
 	} {
 		f.Add([]byte(seed))
@@ -25,6 +30,11 @@ func FuzzParse(f *testing.F) {
 				return nil, errors.New("none")
 			}
 			return data, nil
+		}, func(path string) (bool, error) {
+			if !filepath.IsAbs(path) || len(path)%3 == 0 {
+				return false, errors.New("none")
+			}
+			return len(path)%2 == 0, nil
 		})
 		if err != nil {
 			checkErrors(t, err, data)
@@ -73,6 +83,7 @@ func checkTasks(t *testing.T, file *File) {
 		if (s.Command == "") == (len(s.Argv) == 0) || s.Retries < -1 || s.Timeout < 0 || s.KillGrace < 0 || s.Line < 1 {
 			t.Errorf("%q: %+v", task.ID, s)
 		}
+		checkPaths(t, s)
 		if task.Seq != uint64(i) || task.State != Idle || (task.Index >= 0) != (s.Series != nil) {
 			t.Errorf("%+v", task)
 		}
@@ -80,5 +91,32 @@ func checkTasks(t *testing.T, file *File) {
 			len(task.Argv()) != len(s.Argv) || (task.Command() == "") != (s.Command == "") {
 			t.Errorf("%q: line %q", task.ID, task.Line())
 		}
+	}
+}
+
+// checkPaths: nothing is put outside of a sandbox nor looked for there, and nothing
+// in the place of another.
+func checkPaths(t *testing.T, s *Spec) {
+	names := make(map[string]bool)
+	for _, f := range s.Files {
+		if !filepath.IsAbs(f.Path) || !filepath.IsLocal(f.Name) || f.Name == "." || f.Name != path.Clean(f.Name) || len(f.Name) > maxPath || names[f.Name] {
+			t.Errorf("%+v", f)
+		}
+		names[f.Name] = true
+	}
+	clear(names)
+	for _, o := range s.Outputs {
+		if len(o.Path) > maxPath || names[o.Path] || o.Path != path.Clean(o.Path) || !filepath.IsLocal(o.Path) {
+			t.Errorf("%+v", o)
+		}
+		names[o.Path] = true
+		for part := range strings.SplitSeq(o.Path, "/") {
+			if _, err := path.Match(part, "x"); err != nil || part == "" {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+	}
+	if s.Executor != "" && s.Executor != ByCommand && s.Executor != ByCmdq {
+		t.Errorf("executor %q", s.Executor)
 	}
 }

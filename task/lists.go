@@ -122,11 +122,7 @@ func (r *reader) eachLine(n *yaml.Node) *Series {
 func (r *reader) readLines(path string) list {
 	data, err := r.readList(path)
 	if err != nil {
-		var at *fs.PathError
-		if errors.As(err, &at) {
-			err = at.Err // without the path, which may hold anything
-		}
-		return list{what: err.Error()}
+		return list{what: withoutPath(err)}
 	}
 	if r.listBytes += len(data); r.listBytes > MaxFileSize {
 		return list{what: fmt.Sprintf("found more than %d MB in the lists up to here, allowed are at most so many", MaxFileSize>>20)}

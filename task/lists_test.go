@@ -23,7 +23,7 @@ func parseLists(text string, lists map[string]string) (*File, error) {
 			return []byte(list), nil
 		}
 		return nil, fs.ErrNotExist
-	})
+	}, LookAt)
 }
 
 // idsAndLines is what a file makes: "a-1=x a-3=y".

@@ -67,16 +67,18 @@ const (
 )
 
 // RunsSame tells whether the tasks of both run the same but for their lines (see
-// Task.RunsSame).
+// Task.RunsSame). What a file of Files holds is not looked at, nor is its mode: a
+// command that has finished is not run again because somebody did a checkout.
 func (s *Spec) RunsSame(o *Spec) bool {
 	return s.Command == o.Command && slices.Equal(s.Argv, o.Argv) && maps.Equal(s.Env, o.Env) &&
-		s.User == o.User && slices.Equal(s.URIs, o.URIs) && slices.Equal(s.Files, o.Files)
+		s.User == o.User && slices.Equal(s.URIs, o.URIs) &&
+		slices.EqualFunc(s.Files, o.Files, func(a, b Input) bool { return a.Path == b.Path && a.Name == b.Name })
 }
 
 // Equal tells whether both say the same of a task, whatever line they stand on
 // and whatever other tasks they are for.
 func (s *Spec) Equal(o *Spec) bool {
-	return s == o || s.RunsSame(o) && s.ID == o.ID && s.Resources == o.Resources && s.Name == o.Name &&
+	return s == o || s.RunsSame(o) && slices.Equal(s.Files, o.Files) && s.ID == o.ID && s.Resources == o.Resources && s.Name == o.Name &&
 		s.Retries == o.Retries && s.Timeout == o.Timeout && s.KillGrace == o.KillGrace &&
 		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels) && slices.Equal(s.Outputs, o.Outputs) &&
 		s.Executor == o.Executor

@@ -22,7 +22,7 @@ func TestEqual(t *testing.T) {
 		ID: "b", Line: 2, Command: "y", Argv: []string{"q"}, Resources: Resources{CPUs: 2}, Env: map[string]string{"A": "2"},
 		User: "v", Name: "m", Retries: 2, Timeout: time.Minute, KillGrace: time.Minute, Priority: 2,
 		Labels: map[string]string{"k": "w"}, URIs: []URI{{Value: "x", Cache: true}}, Series: &Series{Count: 2},
-		Files: []Input{{Path: "/x", Name: "x", Executable: true}}, Outputs: []Output{{Path: "o", Optional: true}}, Executor: ByCmdq,
+		Files: []Input{{Path: "/y", Name: "y"}}, Outputs: []Output{{Path: "o", Optional: true}}, Executor: ByCmdq,
 	}
 	if a, b := base(), base(); !a.Equal(b) || !a.RunsSame(b) {
 		t.Fatal("equal specs differ")
@@ -41,6 +41,13 @@ func TestEqual(t *testing.T) {
 		}
 		if got, want := base().RunsSame(other), !runs[name]; got != want {
 			t.Errorf("%s changed: RunsSame is %v", name, got)
+		}
+	}
+	for what, f := range map[string]Input{"another path": {Path: "/y", Name: "x"}, "another name": {Path: "/x", Name: "y"}, "executable": {Path: "/x", Name: "x", Executable: true}} {
+		other := base()
+		other.Files = []Input{f}
+		if base().Equal(other) || base().RunsSame(other) != (what == "executable") {
+			t.Errorf("%s: Equal is %v, RunsSame %v", what, base().Equal(other), base().RunsSame(other))
 		}
 	}
 }

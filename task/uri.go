@@ -1,7 +1,6 @@
 package task
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -61,11 +60,9 @@ func (r *reader) boolean(name string, n *yaml.Node) bool {
 // outputFile is where in the sandbox a uri is put. Mesos' fetcher makes the
 // folders on the way (src/launcher/fetcher.cpp).
 func (r *reader) outputFile(n *yaml.Node) string {
-	const allowed = "a relative path within the sandbox, without .."
-	s, ok := r.scalar("uris output_file", n, allowed)
-	if ok && (path.IsAbs(s) || path.Clean(s) == "." || strings.HasSuffix(s, "/") ||
-		slices.Contains(strings.Split(s, "/"), "..")) {
-		r.wrong(deref(n), "uris output_file", allowed)
+	s, ok := r.scalar("uris output_file", n, allowedName)
+	if ok && !isInSandbox(s) {
+		r.wrong(deref(n), "uris output_file", allowedName)
 	}
 	return r.keep(s)
 }
