@@ -47,8 +47,8 @@ func (s *state) check() error {
 		}
 	}
 	for id := range s.edited {
-		if t := s.queue.Get(id); t == nil || !t.State.Active() {
-			return fmt.Errorf("task %s: an edit waits, but no launch is active", id)
+		if t := s.queue.Get(id); t == nil || !busy(t) {
+			return fmt.Errorf("task %s: an edit waits, but it is neither active nor fetching", id)
 		}
 	}
 	if next := s.nextDue(); !next.After(s.now) {
@@ -64,7 +64,9 @@ func (s *state) checkTask(t *task.Task) error {
 	switch {
 	case t.State.Active() && t.Current() == nil:
 		return fmt.Errorf("task %s is %s without a launch", t.ID, t.State)
-	case t.State.Terminal() != (t.End != nil):
+	case t.State.Terminal() && t.End != nil && t.End.State != t.State:
+		return fmt.Errorf("task %s is %s, but its end says %s", t.ID, t.State, t.End.State)
+	case (t.State.Terminal() || t.State == task.Fetching) != (t.End != nil):
 		return fmt.Errorf("task %s is %s, end recorded: %v", t.ID, t.State, t.End != nil)
 	case t.Attempts < 0 || t.Attempts > t.Launches:
 		return fmt.Errorf("task %s: %d attempts of %d launches", t.ID, t.Attempts, t.Launches)

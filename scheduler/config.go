@@ -28,6 +28,7 @@ type Config struct {
 	Once               bool          // be over when every task has ended
 	Own                bool          // the cluster is in this process, and ends with it
 
+	Collect  CollectConfig
 	Executor ExecutorConfig
 	FileURL  func(task.Input) string // where an agent finds a file of ours
 

@@ -11,19 +11,22 @@ import (
 )
 
 // Effects is what a step wants done, in this order: records are stored, then
-// calls leave in the order they stand in, then the notes are logged. A crash in
+// calls leave in the order they stand in, collections begin, and the notes are
+// logged. A crash in
 // between is repaired by reconciliation, since what was decided is on disk
 // before anybody hears of it (docs/guarantees.md).
 type Effects struct {
-	Records []Record
-	Calls   []*sched.Call
-	Notes   []Note
-	Over    *Over // set when the run is over; nothing follows
+	Records     []Record
+	Calls       []*sched.Call
+	Collections []Collection
+	Notes       []Note
+	Over        *Over // set when the run is over; nothing follows
 }
 
 func (e *Effects) add(o Effects) {
 	e.Records = append(e.Records, o.Records...)
 	e.Calls = append(e.Calls, o.Calls...)
+	e.Collections = append(e.Collections, o.Collections...)
 	e.Notes = append(e.Notes, o.Notes...)
 	if e.Over == nil {
 		e.Over = o.Over

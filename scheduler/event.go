@@ -69,6 +69,15 @@ type (
 	Interrupt struct{}
 	// Detach asks cmdq to go away and leave alone what runs.
 	Detach struct{}
+	// Collected answers a Collection.
+	Collected struct {
+		Task    task.ID
+		Launch  int
+		Last    bool     // as in the Collection
+		Missing []string // outputs that are not there and should be
+		Err     error    // the outputs could not be fetched, and will not be
+		Stderr  string   // the last lines of standard error; empty: not known
+	}
 	// Tick is the clock's: something is due.
 	Tick struct{}
 )
@@ -91,6 +100,7 @@ func (Unchanged) event()    {}
 func (Cancel) event()       {}
 func (Interrupt) event()    {}
 func (Detach) event()       {}
+func (Collected) event()    {}
 func (Tick) event()         {}
 
 // fromWire says in our words what came from the master. Nil: nothing of interest.

@@ -71,6 +71,10 @@ func (m *memory) keepTask(t *task.Task, q *queue.Queue) {
 func clone(t *task.Task) task.Task {
 	c := *t
 	c.History = slices.Clone(t.History)
+	if t.End != nil {
+		end := *t.End
+		c.End = &end
+	}
 	for i := range c.History {
 		c.History[i].Updates = slices.Clone(c.History[i].Updates)
 	}

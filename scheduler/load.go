@@ -76,7 +76,7 @@ func (s *state) enqueue(t task.Task) {
 func (s *state) apply(t, n *task.Task) bool {
 	same := t.Equal(n)
 	switch {
-	case t.State.Active():
+	case busy(t):
 		return s.edit(t, n, same)
 	case t.State == task.Idle:
 		if same && t.Seq == n.Seq {
@@ -98,6 +98,9 @@ func (s *state) apply(t, n *task.Task) bool {
 	}
 	return requeue
 }
+
+// busy: what runs, or what it left, is not to be disturbed by an edit.
+func busy(t *task.Task) bool { return t.State.Active() || t.State == task.Fetching }
 
 // edit keeps for later what the file says of a task with an active launch.
 func (s *state) edit(t, n *task.Task, same bool) bool {
@@ -148,7 +151,7 @@ func (s *state) replace(t, n *task.Task, same bool) {
 
 // drop is what happens to a task that left the file; false if it was so before.
 func (s *state) drop(t *task.Task) bool {
-	if !t.State.Active() {
+	if !busy(t) {
 		s.end(t, nil, task.Killed, removedReason, "removed from the file")
 		return true
 	}

@@ -47,24 +47,42 @@ func (s *state) endBy(t *task.Task, a *task.Attempt, state task.State, u *update
 func (s *state) end(t *task.Task, a *task.Attempt, state task.State, reason, message string) {
 	wasActive := t.State.Active()
 	current := t.Current()
-	t.End = &task.End{At: s.now, Reason: reason, Message: message}
+	t.End = &task.End{State: state, At: s.now, Reason: reason, Message: message}
 	if a != nil {
 		t.End.Launch, t.End.Exit = a.Number, a.Exit
 		if !a.Ended.IsZero() {
 			t.End.At = a.Ended
 		}
 	}
-	s.queue.End(t.ID, state)
+	fetching := s.collectLast(t, a)
+	if fetching {
+		s.queue.Fetch(t.ID)
+		s.record(Changed, t)
+		if state == task.Finished && len(t.Spec.Outputs) > 0 {
+			s.taskNote(logrus.InfoLevel, t, a, "the command finished; fetching its outputs")
+		}
+	}
 	if wasActive {
 		s.left(current, t.Spec.Resources, t.End.At)
 		s.freed(s.agents[current.Agent])
 	}
+	if !fetching {
+		s.conclude(t, a)
+	}
+}
+
+// conclude: nothing more of the task is waited for. It is what its End says.
+func (s *state) conclude(t *task.Task, a *task.Attempt) {
+	s.queue.End(t.ID, t.End.State)
 	s.record(Ended, t)
 	level := logrus.InfoLevel
-	if state != task.Finished {
+	if t.State != task.Finished {
 		level = logrus.WarnLevel
 	}
-	s.taskNote(level, t, a, "%s%s", state, because(reason, message))
+	s.taskNote(level, t, a, "%s%s", t.State, because(t.End.Reason, t.End.Message))
+	if t.End.Stderr != "" {
+		s.eff.Notes[len(s.eff.Notes)-1].Fields["stderr"] = t.End.Stderr
+	}
 	s.follow(t)
 }
 
@@ -83,6 +101,7 @@ func because(reason, message string) string {
 // again puts an active task back into the idle queue; zero at: ready now.
 func (s *state) again(t *task.Task, a *task.Attempt, at, ended time.Time) {
 	s.queue.Retry(t.ID, at)
+	s.collectEarlier(t, a)
 	s.left(a, t.Spec.Resources, ended)
 	s.record(Retrying, t)
 	s.freed(s.agents[a.Agent])

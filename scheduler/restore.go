@@ -145,6 +145,7 @@ func (s *state) onRestored(Restored) {
 	s.torn, s.delayed = nil, nil
 	s.info("going on with %s, of which %d have ended and %d were active",
 		countTasks(s.queue.Len()), s.ended(), s.active())
+	s.collectAgain()
 	for _, t := range s.activeTasks() {
 		a := t.Current()
 		switch {

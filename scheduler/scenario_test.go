@@ -158,6 +158,8 @@ func (e *env) play(line string) {
 		e.step(Heartbeat{})
 	case "answered":
 		e.step(e.answered(rest))
+	case "collected":
+		e.step(collected(rest))
 	case "cancel":
 		var ids []task.ID
 		for _, id := range strings.Fields(rest) {
@@ -220,6 +222,10 @@ func (e *env) config(text string) {
 			e.s.cfg.Executor = testExecutor(e.s.cfg.Executor.Default)
 		case "uri":
 			e.s.cfg.Executor.URI = v
+		case "tail":
+			e.s.cfg.Collect.Tail = true
+		case "keep":
+			e.s.cfg.Collect.Keep = true
 		case "terse":
 			e.s.cfg.Executor.Terse = true
 		case "own":
@@ -284,6 +290,11 @@ func (e *env) load(text string) Load {
 				spec.Command = v
 			case "user":
 				spec.User = v
+			case "outputs":
+				for _, p := range strings.Split(v, ",") {
+					name, optional := strings.CutSuffix(p, "?")
+					spec.Outputs = append(spec.Outputs, task.Output{Path: name, Optional: optional})
+				}
 			case "executor":
 				spec.Executor = task.Executor(v)
 			case "name":
@@ -373,6 +384,26 @@ func (e *env) status(text string) *mesos.TaskStatus {
 		st.UUID[15] = byte(uuid)
 	}
 	return st
+}
+
+// collected reads "task launch last missing=a,b err=… stderr=…".
+func collected(text string) Collected {
+	text, stderr, _ := strings.Cut(text, " stderr=")
+	fields := strings.Fields(text)
+	ev := Collected{Task: task.ID(fields[0]), Stderr: stderr}
+	ev.Launch, _ = strconv.Atoi(fields[1])
+	for _, f := range fields[2:] {
+		k, v, _ := strings.Cut(f, "=")
+		switch k {
+		case "last":
+			ev.Last = true
+		case "missing":
+			ev.Missing = strings.Split(v, ",")
+		case "err":
+			ev.Err = errors.New(v)
+		}
+	}
+	return ev
 }
 
 // executorLost reads "executor", "executor agent", "executor agent status".

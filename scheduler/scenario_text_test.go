@@ -21,6 +21,9 @@ func (e *env) print(eff Effects) {
 	for _, c := range eff.Calls {
 		fmt.Fprintf(&e.out, "%s call %s\n", at, describe(c))
 	}
+	for _, c := range eff.Collections {
+		fmt.Fprintf(&e.out, "%s collect %s\n", at, describeCollection(c))
+	}
 	for _, n := range eff.Notes {
 		if e.quiet || n.Level == logrus.DebugLevel {
 			continue
@@ -31,6 +34,9 @@ func (e *env) print(eff Effects) {
 			if a, ok := n.Fields["attempt"]; ok {
 				who = fmt.Sprintf(" %s #%d:", id, a)
 			}
+		}
+		if tail, ok := n.Fields["stderr"]; ok {
+			who = fmt.Sprintf("%s stderr=%q:", who, tail)
 		}
 		fmt.Fprintf(&e.out, "%s %s%s %s\n", at, n.Level, who, n.Text)
 	}
@@ -107,6 +113,25 @@ func describe(c *sched.Call) string {
 		return "RECONCILE " + strings.Join(out, " ")
 	}
 	return c.Type.String()
+}
+
+func describeCollection(c Collection) string {
+	out := fmt.Sprintf("%s #%d on %s", c.Task, c.Attempt.Number, c.Attempt.Agent)
+	if c.Attempt.Executor != "" {
+		out += " in " + c.Attempt.Executor
+	}
+	for _, o := range c.Outputs {
+		out += " " + o.Path
+	}
+	for _, part := range []struct {
+		is   bool
+		name string
+	}{{c.Tail, "tail"}, {c.Keep, "keep"}, {c.Last, "last"}} {
+		if part.is {
+			out += " +" + part.name
+		}
+	}
+	return out
 }
 
 func (e *env) show(rest string) {

@@ -45,6 +45,10 @@ type Scheduler struct {
 	journal  Journal
 	log      *logrus.Entry
 
+	// Collector fetches what launches left; nil: nothing is fetched. It is set
+	// before Run.
+	Collector Collector
+
 	requests chan Event
 	held     []Event // requests that came while nothing could be stored
 	latest   atomic.Pointer[Snapshot]
@@ -129,6 +133,8 @@ func (s *Scheduler) drain(eff *Effects) {
 		select {
 		case in := <-s.incoming:
 			s.take(in, eff)
+		case ev := <-s.requests:
+			eff.add(s.state.step(time.Now(), ev))
 		default:
 			return
 		}
@@ -161,6 +167,11 @@ func (s *Scheduler) commit(ctx context.Context, eff Effects) (*Over, error) {
 			return s.commit(ctx, s.teardown(ctx, call))
 		default:
 			s.master.Send(call)
+		}
+	}
+	if s.Collector != nil && eff.Over == nil {
+		for _, c := range eff.Collections {
+			s.Collector.Collect(c)
 		}
 	}
 	return eff.Over, nil

@@ -29,6 +29,7 @@ type state struct {
 	due       deadlines
 	place     placement
 	idle      []idleExecutor // in the order in which they became so
+	tails     int            // bytes of standard error that tasks keep
 
 	framework Framework
 	former    string // the framework id in use before, once it was dropped
@@ -101,6 +102,8 @@ func (s *state) step(now time.Time, ev Event) Effects {
 		s.onLoad(ev)
 	case Unchanged:
 		s.loaded = true
+	case Collected:
+		s.onCollected(ev)
 	case Cancel:
 		s.onCancel(ev.IDs)
 	case Interrupt:

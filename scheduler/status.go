@@ -43,7 +43,7 @@ func (s *state) onUpdate(st *mesos.TaskStatus) {
 		defer s.recordOnce(t)
 	}
 	switch {
-	case t.State.Terminal():
+	case t.State.Terminal() || t.State == task.Fetching:
 		s.unwantedUpdate(&u, st.TaskID.Value)
 		fill(a, &u)
 		if a != nil && u.terminal() {
@@ -118,9 +118,10 @@ func (s *state) onStaleUpdate(t *task.Task, a *task.Attempt, u *update, launch s
 		newer := t.Current()
 		s.killUnwanted(task.LaunchID(t.ID, newer.Number), newer.Agent, t.Spec.KillGrace)
 	}
-	if a == nil {
-		a = &task.Attempt{Number: u.launch}
+	if a == nil { // of so long ago that it was forgotten
+		a = &task.Attempt{Number: u.launch, Agent: u.agent, Host: u.agent, Framework: s.framework.ID, Executor: u.executor}
 	}
+	a.State, a.Reason, a.Message = u.state.String(), u.reasonName(), u.message
 	a.Ended = u.at // not when it was given up
 	s.taskNote(logrus.InfoLevel, t, a, "an earlier launch finished after all")
 	s.endBy(t, a, task.Finished, u)

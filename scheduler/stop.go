@@ -34,6 +34,8 @@ func (s *state) onCancel(ids []task.ID) {
 		case t == nil || t.State.Terminal():
 		case t.State == task.Idle:
 			s.end(t, nil, task.Killed, "CANCELLED", "cancelled before it was launched")
+		case t.State == task.Fetching:
+			s.end(t, nil, task.Killed, "CANCELLED", "cancelled while what it left was fetched")
 		default:
 			t.Stop = task.Cancelled
 			s.record(Changed, t)

@@ -22,6 +22,7 @@ type update struct {
 	fromExecutor bool
 	message      string
 	uuid         []byte // nil unless 16 bytes
+	executor     string // of ours; empty: it is none
 	agent        string
 	at           time.Time
 	unreachable  time.Time
@@ -41,6 +42,9 @@ func digest(st *mesos.TaskStatus, now time.Time) update {
 		u.uuid = st.UUID
 	}
 	u.agent = st.GetAgentID().GetValue()
+	if x := st.GetExecutorID().GetValue(); strings.HasPrefix(x, executorIDs) && len(x) <= maxWireID {
+		u.executor = x
+	}
 	if sec := st.GetTimestamp(); sec > 0 && sec < math.MaxInt32*4 {
 		u.at = time.UnixMilli(int64(sec * 1000)).UTC()
 	}
