@@ -128,6 +128,9 @@ func taskLine(in store.Task) object {
 	}
 	if t.End != nil {
 		end := object{}
+		if t.State == task.Fetching { // else it is that of the task
+			end["state"] = t.End.State.String()
+		}
 		end.add("at", t.End.At)
 		end.add("launch", t.End.Launch)
 		end.add("reason", t.End.Reason)

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -85,5 +86,61 @@ func TestListsAreRememberedFromElsewhere(t *testing.T) {
 		if file, err := again.read(); err != nil || (file != nil) != changed {
 			t.Errorf("changed: %v; read again: %v (%v)", changed, file != nil, err)
 		}
+	}
+}
+
+// TestMissingFilesAreFollowed: a tasks file that was refused for a file that was
+// missing is read again once that is there, and not before.
+func TestMissingFilesAreFollowed(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	there := write("there", "")
+	f := &tasksFile{path: write("tasks.yaml", "tasks: [{id: a, command: x, cpus: 1, mem: 1, files: [there, one, two]}]\n")}
+	if _, err := f.read(); err == nil {
+		t.Fatal("taken, though two of its files are missing")
+	}
+	if got, want := f.paths(), []string{filepath.Join(dir, "one"), filepath.Join(dir, "two"), f.path}; !slices.Equal(got, want) {
+		t.Errorf("watched: %q, want %q", got, want)
+	}
+	if file, err := f.read(); file != nil || err != nil {
+		t.Errorf("read again, though nothing has changed: %v, %v", file, err)
+	}
+	write("one", "")
+	if _, err := f.read(); err == nil {
+		t.Error("not read again, or taken, with the first of the missing files")
+	}
+	write("two", "")
+	if file, err := f.read(); err != nil || file == nil || len(file.Specs[0].Files) != 3 {
+		t.Errorf("not taken with all its files: %v, %v", file, err)
+	}
+	write("two", "changed")
+	if err := os.Remove(there); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := f.read(); file != nil || err != nil || len(f.paths()) != 1 {
+		t.Errorf("read again when what its files hold changed: %v, %v, watched %q", file, err, f.paths())
+	}
+}
+
+// TestStandardInputFromElsewhere: the same text begins its paths where it is read.
+func TestStandardInputFromElsewhere(t *testing.T) {
+	first := &tasksFile{path: "-"}
+	t.Chdir(t.TempDir())
+	first.seen[0] = 1
+	known := first.describe()
+	again := &tasksFile{path: "-"}
+	if again.expect(known); again.seen != first.seen {
+		t.Error("another text in the same folder")
+	}
+	t.Chdir(t.TempDir())
+	again = &tasksFile{path: "-"}
+	if again.expect(known); again.seen == first.seen {
+		t.Error("the same text in another folder")
 	}
 }

@@ -33,16 +33,36 @@ wrong with it is told at once, with exit status 2.`,
 }
 
 // describeFile says what a file would queue: how many tasks, what they need
-// together, and what one of them needs at most.
+// together, what one of them needs at most, and what goes to them and comes back.
 func describeFile(f *task.File) string {
 	var all, most task.Resources
+	files, outputs, byCmdq := make(map[string]bool), 0, 0
 	for _, s := range f.Specs {
 		n := int64(s.Len())
 		r := s.Resources
 		all = all.Add(task.Resources{CPUs: n * r.CPUs, Mem: n * r.Mem, Disk: n * r.Disk, GPUs: n * r.GPUs})
 		most = most.Max(r)
+		for _, f := range s.Files {
+			files[f.Path] = true
+		}
+		if len(s.Outputs) > 0 {
+			outputs += s.Len()
+		}
+		if s.Executor == task.ByCmdq {
+			byCmdq += s.Len()
+		}
 	}
-	return fmt.Sprintf("%s: %s; together they need %s, one at most %s", f.Name, count(f.Len(), "task"), all, most)
+	text := fmt.Sprintf("%s: %s; together they need %s, one at most %s", f.Name, count(f.Len(), "task"), all, most)
+	if len(files) > 0 {
+		text += "; " + count(len(files), "file") + " put into sandboxes"
+	}
+	if outputs > 0 {
+		text += "; " + count(outputs, "task") + " with outputs"
+	}
+	if byCmdq > 0 {
+		text += "; " + count(byCmdq, "task") + " of cmdq's executor"
+	}
+	return text
 }
 
 func versionCommand() *cobra.Command {

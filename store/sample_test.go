@@ -36,7 +36,7 @@ func randomTask(rnd *rand.Rand, id task.ID, specs []*task.Spec) Task {
 		t.History = append(t.History, a)
 	}
 	if t.State.Terminal() || t.State == task.Fetching {
-		t.End = &task.End{At: randomTime(rnd), Launch: len(t.History), Reason: "COMMAND_EXECUTOR_FAILED", Exit: task.Exit{Known: true, Code: rnd.IntN(3)},
+		t.End = &task.End{State: task.Finished + task.State(rnd.IntN(3)), At: randomTime(rnd), Launch: len(t.History), Reason: "COMMAND_EXECUTOR_FAILED", Exit: task.Exit{Known: true, Code: rnd.IntN(3)},
 			Stderr: randomText(rnd, 100)}
 	}
 	return Task{Task: t, Wake: randomTime(rnd)}
