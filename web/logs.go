@@ -1,0 +1,162 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// The streams of a command.
+const (
+	Stdout = "stdout"
+	Stderr = "stderr"
+)
+
+// LogRequest asks for what a command wrote:
+//
+//	GET /v1/tasks/{id}/logs?stream=stdout|stderr&attempt=N&tail=N&follow=1
+//
+// Every parameter may be left out.
+type LogRequest struct {
+	Task    string
+	Stream  string // Stdout, or Stderr; empty is Stdout
+	Attempt int    // from 1; 0 is the last one
+	Tail    int    // that many lines from the end; All is everything
+	Follow  bool   // go on with what it writes, until it has ended
+}
+
+// All is the Tail of who wants everything.
+const All = -1
+
+// Logs is where the output of commands comes from.
+type Logs interface {
+	// Log opens the output of a command. It does not wait for any of it. The
+	// reader ends with io.EOF when there is no more to come; when ctx ends, so
+	// does a Read that waits. What is not there is a NotFound, from Log or from
+	// Read.
+	Log(ctx context.Context, r LogRequest) (io.ReadCloser, error)
+}
+
+// endTrailer comes behind the output: endWhole, or the error that cut it short,
+// as JSON. Without it a stream that broke off would look like one that ended.
+const (
+	endTrailer = "Cmdq-End"
+	endWhole   = "whole"
+)
+
+// getLog streams what a command wrote, byte by byte, as it comes. It waits for a
+// slow reader as a pipe does: who reads has stopped on purpose.
+func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
+	if !r.ProtoAtLeast(1, 1) {
+		return BadRequest("HTTP/1.1 is needed, to tell that the output is whole")
+	}
+	request, err := parseLogRequest(r.PathValue("id"), r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	output, err := a.logs.Log(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Time{}) // fails where writing will
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Trailer", endTrailer)
+	w.WriteHeader(http.StatusOK)
+	if control.Flush() != nil {
+		return nil // the client has gone
+	}
+	if err, gone := stream(w, control, output); gone {
+		return nil
+	} else if err != nil {
+		text, _ := json.Marshal(wire{told(r.Context(), err)}) // two strings
+		h.Set(endTrailer, string(text))
+	} else {
+		h.Set(endTrailer, endWhole)
+	}
+	return nil
+}
+
+// stream copies what comes, at once. gone tells that there is nobody to write to.
+func stream(w io.Writer, control *http.ResponseController, from io.Reader) (err error, gone bool) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			if _, err := w.Write(buf[:n]); err != nil {
+				return nil, true
+			}
+			if control.Flush() != nil {
+				return nil, true
+			}
+		}
+		if err == io.EOF {
+			return nil, false
+		}
+		if err != nil {
+			return err, false
+		}
+	}
+}
+
+// parseLogRequest reads the query of a request. What it does not know is an
+// error: it may be a slip.
+func parseLogRequest(task, query string) (LogRequest, error) {
+	r := LogRequest{Task: task, Stream: Stdout, Tail: All}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return r, BadRequest("the query cannot be read")
+	}
+	for name, given := range values {
+		value := given[0]
+		if len(given) > 1 {
+			return r, BadRequest("%s is given %d times", cut(name, 50), len(given))
+		}
+		var ok bool
+		switch name {
+		case "stream":
+			r.Stream, ok = value, value == Stdout || value == Stderr
+		case "attempt":
+			r.Attempt, ok = number(value, 1)
+		case "tail":
+			r.Tail, ok = number(value, 0)
+		case "follow":
+			r.Follow, ok = value == "1", value == "1" || value == "0"
+		default:
+			return r, BadRequest("there is no parameter %s; want stream, attempt, tail or follow", cut(name, 50))
+		}
+		if !ok {
+			return r, BadRequest("%s=%s makes no sense", name, cut(value, 50))
+		}
+	}
+	return r, nil
+}
+
+func number(text string, least int) (int, bool) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	return int(n), err == nil && int(n) >= least
+}
+
+// query is what parseLogRequest reads.
+func (r LogRequest) query() string {
+	q := url.Values{}
+	if r.Stream != "" {
+		q.Set("stream", r.Stream)
+	}
+	if r.Attempt != 0 {
+		q.Set("attempt", strconv.Itoa(r.Attempt))
+	}
+	if r.Tail != All {
+		q.Set("tail", strconv.Itoa(r.Tail))
+	}
+	if r.Follow {
+		q.Set("follow", "1")
+	}
+	return q.Encode()
+}

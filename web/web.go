@@ -1,0 +1,122 @@
+// Package web is what cmdq answers over HTTP: to agents, the files and the
+// executor that it offers them (Artifacts, behind Listen), and to people on this
+// machine, the API on the control socket (API, behind ListenControl); Client is
+// the other end of that one.
+//
+// A Server owns its connections, and Artifacts what is offered, guarded by a
+// mutex; there is no other state. The package knows nothing of tasks: what is
+// behind the API is an interface that its caller implements. It never serves a
+// file that was not offered, follows no link that came after the offer, and
+// bounds every request in time, but for what a person reads on the control
+// socket.
+package web
+
+import (
+	"context"
+	"errors"
+	stdlog "log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Bounds of a Server. Who knows no path can hold one of its connections for
+// headerTimeout and idleTimeout.
+const (
+	maxConnections = 512
+	maxHeader      = 16 << 10 // bytes
+	headerTimeout  = 10 * time.Second
+	idleTimeout    = 15 * time.Second
+	writeTimeout   = time.Minute // of an answer; handlers with long ones move it
+	closeTimeout   = time.Second
+)
+
+// errEnding is why the context of a request ends when its Server is closed.
+var errEnding = &Error{CodeEnding, "cmdq is ending"}
+
+// Server answers the requests of one listener.
+type Server struct {
+	http   *http.Server
+	log    *logrus.Entry
+	end    context.CancelCauseFunc
+	accept sync.WaitGroup
+
+	mu      sync.RWMutex // guards closed, and running against a Wait that came too early
+	closed  bool
+	running sync.WaitGroup // requests
+}
+
+// Serve answers requests with h until Close; the listener is its own from now
+// on. Beyond 512 connections it accepts none until one has ended.
+func Serve(l net.Listener, h http.Handler, log *logrus.Entry) *Server {
+	ctx, end := context.WithCancelCause(context.Background())
+	s := &Server{log: log, end: end}
+	s.http = &http.Server{
+		Handler: s.bounded(h), BaseContext: func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		DisableGeneralOptionsHandler: true, ErrorLog: stdlog.New(httpLog{log}, "", 0),
+	}
+	limited := limit(l, maxConnections)
+	s.accept.Go(func() {
+		if err := s.http.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
+			log.WithError(err).WithField("addr", l.Addr()).Error("an HTTP server has ended")
+		}
+	})
+	return s
+}
+
+// bounded gives every request its time, and counts it.
+func (s *Server) bounded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.enter() {
+			panic(http.ErrAbortHandler) // the connection is about to be closed
+		}
+		defer s.running.Done()
+		control := http.NewResponseController(w)
+		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails where writing will
+		if r.ContentLength != 0 {
+			// No request has a body that anybody wants; net/http reads some of it.
+			_ = control.SetReadDeadline(time.Now().Add(headerTimeout))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) enter() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.closed {
+		s.running.Add(1)
+	}
+	return !s.closed
+}
+
+// Close ends the context of every request, gives the answers a second to end,
+// cuts off those that did not, and returns when all handlers have.
+func (s *Server) Close() error {
+	s.end(errEnding)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.running.Wait()
+	s.accept.Wait()
+	return err
+}
+
+// httpLog is where net/http says what went wrong in a handler, a panic above all.
+type httpLog struct{ log *logrus.Entry }
+
+func (l httpLog) Write(text []byte) (int, error) {
+	l.log.Warn(strings.TrimSpace(string(text)))
+	return len(text), nil
+}
