@@ -100,18 +100,3 @@ func (r *reader) noHole(s *Spec, n *yaml.Node, e *[numFields]*yaml.Node) {
 		r.fail(at(fieldOutputs), "outputs: found a path with {}, which the line of a list does not take the place of, allowed is a pattern such as *.log")
 	}
 }
-
-// executor reads who is to run the command.
-func (r *reader) executor(n *yaml.Node) Executor {
-	const allowed = "command (Mesos' own) or cmdq"
-	s, ok := r.scalar("executor", n, allowed)
-	if !ok {
-		return ""
-	}
-	x := Executor(s)
-	if x != ByCommand && x != ByCmdq {
-		r.wrong(deref(n), "executor", allowed)
-		return ""
-	}
-	return x
-}

@@ -68,6 +68,21 @@ func (r *reader) argv(n *yaml.Node) []string {
 	return argv
 }
 
+// executor reads who is to run the command.
+func (r *reader) executor(n *yaml.Node) Executor {
+	const allowed = "command (Mesos' own) or cmdq"
+	s, ok := r.scalar("executor", n, allowed)
+	if !ok {
+		return ""
+	}
+	x := Executor(s)
+	if x != ByCommand && x != ByCmdq {
+		r.wrong(deref(n), "executor", allowed)
+		return ""
+	}
+	return x
+}
+
 // cpus gives thousandths, or -1 after an error.
 func (r *reader) cpus(n *yaml.Node) int64 {
 	const allowed = "a number >= 0, to a thousandth"
