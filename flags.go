@@ -31,6 +31,7 @@ type queueConfig struct {
 	joblog, progress     string
 	identity             identityFlags
 	cluster              clusterFlags
+	agent                agentFlags
 	log                  logFlags
 	embedded             bool             // --master local
 	masters              mesosapi.Masters // what --master says otherwise
@@ -69,6 +70,7 @@ func (q *queueConfig) register(f *pflag.FlagSet, once bool) {
 	f.BoolVar(&q.fresh, "fresh", false, "drop the unfinished run in --state and begin a new one")
 	f.StringVar(&q.joblog, "joblog", "", "file that gets a line of JSON for every task that ends")
 	f.StringVar(&q.progress, "progress", "auto", "auto, bar, plain or none; auto is a bar on a terminal and\nplain lines elsewhere")
+	q.agent.register(f)
 	q.cluster.register(f)
 	q.log.register(f)
 }
@@ -124,6 +126,9 @@ func (q *queueConfig) check(f *pflag.FlagSet) error {
 		if d < 0 {
 			return usage("--%s %s: want 0 or more", name, d)
 		}
+	}
+	if err := q.agent.check(f); err != nil {
+		return err
 	}
 	switch q.progress {
 	case "auto", "bar", "plain", "none":

@@ -18,6 +18,7 @@ type jobLine struct {
 	Signal    string  `json:"signal,omitempty"`
 	Reason    string  `json:"reason,omitempty"`
 	Message   string  `json:"message,omitempty"`
+	Stderr    string  `json:"stderr_tail,omitempty"` // the last lines of standard error, of a failed task
 	Agent     string  `json:"agent,omitempty"`
 	Host      string  `json:"host,omitempty"`
 	Submitted string  `json:"submitted"`
@@ -37,6 +38,7 @@ func (l jobLine) encode() ([]byte, error) {
 
 func lineOf(t *task.Task) jobLine {
 	line := jobLine{ID: t.ID, State: t.State.String(), Attempts: t.Attempts, Reason: t.End.Reason, Message: t.End.Message,
+		Stderr: t.End.Stderr,
 		Signal: t.End.Exit.Signal, Submitted: stamp(t.Submitted), Ended: stamp(t.End.At)}
 	if t.End.Exit.Known && t.End.Exit.Signal == "" {
 		line.ExitCode = &t.End.Exit.Code

@@ -115,7 +115,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(runCommand(), localCommand(), validateCommand(), storeCommand(), executorCommand(), versionCommand())
+	root.AddCommand(runCommand(), localCommand(), validateCommand(), logsCommand(), storeCommand(), executorCommand(), versionCommand())
 	return root
 }
 
@@ -126,7 +126,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usage("unknown command %q; did you mean %q?", args[0], near[0])
 	}
-	return usage("unknown command %q; there are run, local, validate, store, executor and version (see cmdq --help)", args[0])
+	return usage("unknown command %q; there are run, logs, local, validate, store, executor and version (see cmdq --help)", args[0])
 }
 
 func runCommand() *cobra.Command {

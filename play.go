@@ -93,6 +93,10 @@ func (s *session) reload(ctx context.Context) {
 	case err != nil:
 		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, badFile(err))
 	case file != nil:
+		if err := s.provide(s.needsOf(specsOf(file))); err != nil {
+			s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, err)
+			return
+		}
 		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now()), File: s.file.describe()}); err != nil {
 			s.log.Debug(err) // we are ending
 		}

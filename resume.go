@@ -134,7 +134,8 @@ func (s *session) beginRun() error {
 	for i := range owed {
 		owed[i].Earlier = true
 	}
-	run := store.Run{Began: s.began, Master: s.master(), File: file, Framework: store.Framework{ID: uuid.NewString()}, Owed: owed}
+	run := store.Run{Began: s.began, Master: s.master(), File: file, Framework: store.Framework{ID: uuid.NewString()}, Owed: owed,
+		Secret: newArtifactSecret()}
 	if err := s.journal.store.Begin(run); err != nil {
 		return badState(err)
 	}

@@ -19,9 +19,11 @@ import (
 
 	"cmdq/local"
 	"cmdq/mesosapi"
+	"cmdq/sandbox"
 	"cmdq/scheduler"
 	"cmdq/store"
 	"cmdq/task"
+	"cmdq/web"
 )
 
 // session is one start of cmdq, from the flags to the exit status. A run may
@@ -43,6 +45,14 @@ type session struct {
 	secret  string         // of that cluster
 	conn    *mesosapi.Conn
 	sched   *scheduler.Scheduler
+
+	artifacts      *web.Artifacts // what agents fetch from us; nil: nothing
+	artifactServer *web.Server
+	executorURI    string // where they find the program that runs here
+	files          sandbox.Files
+	agents         *mesosapi.Agents // behind files, if that is a cluster
+	collector      *collector
+	control        *web.Server
 }
 
 // runQueue is cmdq (once is false) and cmdq run.
@@ -64,6 +74,9 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 	if !store.Exists(cfg.state) {
 		if tasks, err = s.file.read(); err != nil {
 			return badFile(err) // and nothing is left behind
+		}
+		if err := s.reachable(s.needsOf(specsOf(tasks))); err != nil {
+			return err
 		}
 	}
 	var out io.Writer
@@ -95,14 +108,17 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 		}
 	}
 	if tasks == nil {
-		return s.start(scheduler.Unchanged{})
+		return s.start(scheduler.Unchanged{}, needs{})
 	}
-	return s.start(scheduler.Load{Tasks: tasks.Tasks(s.began), File: s.file.describe()})
+	return s.start(scheduler.Load{Tasks: tasks.Tasks(s.began), File: s.file.describe()}, s.needsOf(specsOf(tasks)))
 }
 
 // start opens everything that the scheduler needs, the embedded Mesos among it,
-// and lets it run.
-func (s *session) start(first scheduler.Event) error {
+// and lets it run. n is what the tasks file needs.
+func (s *session) start(first scheduler.Event, n needs) error {
+	if err := s.reachable(n); err != nil {
+		return err
+	}
 	var err error
 	if s.resumed, err = s.resume(); err != nil {
 		return err
@@ -140,7 +156,13 @@ func (s *session) start(first scheduler.Event) error {
 		}
 		s.sayGoingOn()
 	}
+	if err := s.openAgentsSide(n); err != nil {
+		return err
+	}
 	if err := s.startJoblog(); err != nil {
+		return err
+	}
+	if err := s.openControl(); err != nil {
 		return err
 	}
 	return s.play(first)
@@ -170,8 +192,53 @@ func (s *session) sayGoingOn() {
 		run.Began.Local().Format(time.DateTime), count(snap.Tasks, "task"), snap.Ended(), id)
 }
 
+// openAgentsSide makes ready what goes between agents and us past the master:
+// what they fetch, and what we fetch of their sandboxes.
+func (s *session) openAgentsSide(n needs) error {
+	if s.resumed {
+		n = s.needsOf(s.keptSpecs()).and(n)
+	}
+	if err := s.openArtifacts(n); err != nil {
+		return err
+	}
+	if err := s.provide(n); err != nil {
+		return err
+	}
+	s.files = &sandbox.Disk{Dir: s.workDir()}
+	if !s.cfg.embedded {
+		agents, err := mesosapi.NewAgents(s.mesosConfig(s.master()))
+		if err != nil {
+			return usage("--master: %w", err)
+		}
+		s.agents, s.files = agents, &sandbox.Remote{Door: agents}
+	}
+	s.collector = newCollector(s.files, &s.cfg.agent, s.sched.Post, s.log.WithField("part", "sandbox"))
+	s.sched.Collector = s.collector
+	return nil
+}
+
+// openControl lets other processes of this user ask us.
+func (s *session) openControl() error {
+	listener, err := web.ListenControl(s.cfg.state)
+	if err != nil {
+		return badState(err)
+	}
+	source := &logs{files: s.files, task: s.sched.Task}
+	s.control = web.Serve(listener, web.NewAPI(version(), source), s.log.WithField("part", "web"))
+	return nil
+}
+
 // connect makes the connection to a master; nothing is sent yet.
 func (s *session) connect(master string) (*mesosapi.Conn, error) {
+	conn, err := mesosapi.New(s.mesosConfig(master))
+	if err != nil {
+		return nil, usage("--master: %w", err)
+	}
+	return conn, nil
+}
+
+// mesosConfig says how a master is spoken to.
+func (s *session) mesosConfig(master string) mesosapi.Config {
 	cfg := mesosapi.Config{Master: master, Log: s.log.WithField("part", "mesosapi")}
 	switch master {
 	case "local":
@@ -181,11 +248,7 @@ func (s *session) connect(master string) (*mesosapi.Conn, error) {
 		cfg.Master = s.cfg.master
 		s.cfg.identity.apply(&cfg)
 	}
-	conn, err := mesosapi.New(cfg)
-	if err != nil {
-		return nil, usage("--master: %w", err)
-	}
-	return conn, nil
+	return cfg
 }
 
 func (s *session) startCluster() error {
@@ -207,7 +270,9 @@ func (s *session) startCluster() error {
 }
 
 // workDir is where the embedded Mesos keeps its sandboxes.
-func (s *session) workDir() string { return filepath.Join(s.cfg.state, "local") }
+func (s *session) workDir() string { return workDir(s.cfg.state) }
+
+func workDir(state string) string { return filepath.Join(state, "local") }
 
 func (s *session) schedulerConfig() scheduler.Config {
 	c := scheduler.DefaultConfig()
@@ -219,6 +284,8 @@ func (s *session) schedulerConfig() scheduler.Config {
 	c.FailoverTimeout, c.Own = s.cfg.failover, s.cfg.embedded
 	c.InfraRetries, c.UnplaceableTimeout, c.ConnectTimeout = s.cfg.infraRetries, s.cfg.unplaceable, s.cfg.connect
 	c.Once = s.once
+	c.Collect = scheduler.CollectConfig{Tail: true, Keep: s.cfg.agent.keep != ""}
+	c.Executor, c.FileURL = s.cfg.agent.executorConfig(s.executorAt, s.arch(), s.taskData), s.fileURL
 	c.Rand = mathrand.New(mathrand.NewPCG(randomUint64(), randomUint64()))
 	if host, err := os.Hostname(); err == nil {
 		c.Hostname = host
@@ -228,6 +295,21 @@ func (s *session) schedulerConfig() scheduler.Config {
 
 // close ends what was started, in the opposite order.
 func (s *session) close() {
+	if s.control != nil {
+		s.closing("the control socket", s.control)
+	}
+	if s.collector != nil {
+		s.collector.close()
+	}
+	if s.agents != nil {
+		s.closing("the way to the agents", s.agents)
+	}
+	if s.artifacts != nil {
+		s.artifacts.Close()
+	}
+	if s.artifactServer != nil {
+		s.closing("the artifact server", s.artifactServer)
+	}
 	if s.conn != nil {
 		if err := s.conn.Close(); err != nil {
 			s.log.Warn(err)
@@ -242,6 +324,12 @@ func (s *session) close() {
 	}
 	if err := s.journal.close(); err != nil {
 		s.log.Warn(err)
+	}
+}
+
+func (s *session) closing(what string, c io.Closer) {
+	if err := c.Close(); err != nil {
+		s.log.Warnf("close %s: %v", what, err)
 	}
 }
 

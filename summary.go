@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +17,9 @@ import (
 
 // summaryRows bounds how many tasks a summary lists one by one.
 const summaryRows = 20
+
+// summaryLines bounds how many lines of its standard error are shown of a task.
+const summaryLines = 3
 
 // summary is what cmdq run prints at its end: how many tasks ended how, those
 // that did not finish, and where the sandboxes are.
@@ -71,7 +76,19 @@ func listFailures(w io.Writer, bad []*task.Task) {
 			fmt.Fprintf(w, ": %s", t.End.Message+t.End.Reason)
 		}
 		fmt.Fprintln(w)
+		for _, line := range lastLines(t.End.Stderr, summaryLines) {
+			fmt.Fprintf(w, "    %s\n", line)
+		}
 	}
+}
+
+// lastLines are the last lines of a text, at most so many.
+func lastLines(text string, most int) []string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) == 1 && lines[0] == "" {
+		return nil
+	}
+	return lines[max(0, len(lines)-most):]
 }
 
 // count is a number with its noun: "1 task", "2 tasks".
@@ -90,15 +107,23 @@ func listSandboxes(w io.Writer, tasks []*task.Task, workDir string) {
 	}
 	bySeq(tasks)
 	if len(tasks) > summaryRows {
-		a := tasks[0].Current()
-		fmt.Fprintf(w, "sandboxes: %s, and so on\n", local.Sandbox(workDir, a.Agent, a.Framework, "TASK"))
+		fmt.Fprintf(w, "sandboxes: %s, and so on\n", sandboxOf(tasks[0], workDir))
 		return
 	}
 	fmt.Fprintln(w, "sandboxes:")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, t := range tasks {
-		a := t.Current()
-		fmt.Fprintf(table, "  %s\t%s\n", t.ID, local.Sandbox(workDir, a.Agent, a.Framework, task.LaunchID(t.ID, a.Number)))
+		fmt.Fprintf(table, "  %s\t%s\n", t.ID, sandboxOf(t, workDir))
 	}
 	table.Flush()
+}
+
+// sandboxOf is where the last launch of a task ran.
+func sandboxOf(t *task.Task, workDir string) string {
+	a := t.Current()
+	launch := task.LaunchID(t.ID, a.Number)
+	if a.Executor == "" {
+		return local.Sandbox(workDir, a.Agent, a.Framework, launch)
+	}
+	return filepath.Join(local.Sandbox(workDir, a.Agent, a.Framework, a.Executor), "tasks", launch)
 }

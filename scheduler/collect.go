@@ -27,6 +27,7 @@ type Collection struct {
 	Outputs []task.Output
 	Tail    bool
 	Keep    bool
+	Earlier []task.Attempt // with Keep and Last: those before, whose output may not have been kept yet
 }
 
 // Collector fetches. Collect returns at once, and the answer is Posted.
@@ -72,6 +73,11 @@ func (s *state) collectLast(t *task.Task, a *task.Attempt) bool {
 		return false
 	}
 	c.Last = true
+	for i := range t.History {
+		if h := &t.History[i]; c.Keep && h.Number != a.Number && hasSandbox(h) {
+			c.Earlier = append(c.Earlier, *h)
+		}
+	}
 	s.eff.Collections = append(s.eff.Collections, c)
 	return true
 }

@@ -16,7 +16,7 @@ type ExecutorConfig struct {
 	Default bool           // tasks that do not say by whom they are run are run by it
 	Cost    task.Resources // of one executor, beside its tasks
 	Command string         // for the shell; starts it in its sandbox
-	URI     string         // what the agent fetches for that; empty: nothing
+	URI     func() string  // what the agent fetches for that; always the same
 	File    string         // how that is called in the sandbox
 	Arch    string         // of the program, as Go calls it; empty: not known
 	Idle    time.Duration  // after so long without a task it ends by itself; 0 never

@@ -41,10 +41,8 @@ func (s *state) executorInfo(user string, resources []mesos.Resource) *mesos.Exe
 	if user != "" {
 		command.User = &user
 	}
-	if c.URI != "" {
-		yes, no := true, false
-		command.URIs = []mesos.CommandInfo_URI{{Value: c.URI, Executable: &yes, Extract: &no, Cache: &yes, OutputFile: &c.File}}
-	}
+	yes, no := true, false
+	command.URIs = []mesos.CommandInfo_URI{{Value: c.URI(), Executable: &yes, Extract: &no, Cache: &yes, OutputFile: &c.File}}
 	return &mesos.ExecutorInfo{Type: mesos.ExecutorInfo_CUSTOM, Name: &name, Command: command,
 		FrameworkID: &mesos.FrameworkID{Value: s.framework.ID}, Resources: resources}
 }

@@ -39,10 +39,7 @@ func (s *state) executorEnded(at *task.Attempt, u *update) {
 
 // from says where agents were told to fetch the executor.
 func (c *ExecutorConfig) from() string {
-	if c.URI == "" {
-		return ""
-	}
-	return "; the agent was to fetch it from " + c.URI + " (see --listen, --advertise and --executor-uri)"
+	return "; the agent was to fetch it from " + c.URI() + " (see --listen, --advertise and --executor-uri)"
 }
 
 // noRoomForExecutor: the master does not know the executor any more that we took

@@ -50,6 +50,7 @@ type Scheduler struct {
 	Collector Collector
 
 	requests chan Event
+	asks     chan func(*state)
 	held     []Event // requests that came while nothing could be stored
 	latest   atomic.Pointer[Snapshot]
 	epoch    int
@@ -58,7 +59,7 @@ type Scheduler struct {
 // New makes a scheduler. Nothing happens before Run.
 func New(cfg Config, master Master, incoming <-chan mesosapi.Incoming, journal Journal, log *logrus.Entry) *Scheduler {
 	s := &Scheduler{state: newState(cfg), master: master, incoming: incoming, journal: journal, log: log,
-		requests: make(chan Event, 16)}
+		requests: make(chan Event, 16), asks: make(chan func(*state))}
 	s.latest.Store(&Snapshot{})
 	return s
 }
@@ -108,6 +109,9 @@ func (s *Scheduler) Run(ctx context.Context) (Over, error) {
 			s.take(in, &eff)
 		case ev := <-s.requests:
 			eff.add(s.state.step(time.Now(), ev))
+		case ask := <-s.asks:
+			ask(s.state)
+			continue
 		case <-timer.C:
 			eff.add(s.state.step(time.Now(), Tick{}))
 		}

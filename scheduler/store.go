@@ -47,6 +47,8 @@ func (s *Scheduler) pause(ctx context.Context, wait time.Duration) error {
 			return ctx.Err()
 		case <-timer.C:
 			return nil
+		case ask := <-s.asks:
+			ask(s.state)
 		case ev := <-s.requests:
 			switch ev.(type) {
 			case Interrupt, Detach:

@@ -8,6 +8,7 @@
 package task
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -76,6 +77,21 @@ type End struct {
 	Message string
 	Exit    Exit
 	Stderr  string // the last lines of the standard error of a failed command, at most some 2 KB
+}
+
+// Clone is a copy that shares nothing with the task but its Spec, which never
+// changes.
+func (t *Task) Clone() Task {
+	c := *t
+	c.History = slices.Clone(t.History)
+	for i := range c.History {
+		c.History[i].Updates = slices.Clone(c.History[i].Updates)
+	}
+	if t.End != nil {
+		end := *t.End
+		c.End = &end
+	}
+	return c
 }
 
 // Current is the launch that counts: the last one, while the task is active.

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"cmdq/mesosapi"
+	"cmdq/sandbox"
+	"cmdq/store"
+	"cmdq/task"
+	"cmdq/web"
+)
+
+func logsCommand() *cobra.Command {
+	var (
+		state    = ".cmdq"
+		request  web.LogRequest
+		stderr   bool
+		identity identityFlags
+	)
+	cmd := &cobra.Command{
+		Use:   "logs ID",
+		Short: "print what a command wrote",
+		Long: `Print what the command of task ID wrote to its standard output, byte by byte,
+while it runs and after it ended. The cmdq that runs with --state is asked; if
+there is none, its journal says where the output is. Exit status: 0, 1 if there
+is no such task or no output of it any more, 2 on bad usage.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request.Task = args[0]
+			if request.Stream = web.Stdout; stderr {
+				request.Stream = web.Stderr
+			}
+			f := cmd.Flags()
+			switch {
+			case request.Attempt < 0 || f.Changed("attempt") && request.Attempt == 0:
+				return usage("--attempt %d: want a number from 1", request.Attempt)
+			case !f.Changed("tail"):
+				request.Tail = web.All
+			case request.Tail < 0:
+				return usage("--tail %d: want 0 or more", request.Tail)
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return printLog(ctx, os.Stdout, state, request, func(master string) (mesosapi.Config, error) {
+				cfg := mesosapi.Config{Master: master}
+				masters, err := mesosapi.ParseMasters(master)
+				if err != nil {
+					return cfg, err
+				}
+				if err := identity.check(f, masters, false); err != nil {
+					return cfg, err
+				}
+				identity.apply(&cfg)
+				return cfg, nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVarP(&request.Follow, "follow", "f", false, "go on with what it writes until it has ended")
+	f.BoolVar(&stderr, "stderr", false, "standard error instead of standard output")
+	f.IntVar(&request.Attempt, "attempt", 0, "that launch; default: the last one")
+	f.IntVar(&request.Tail, "tail", 0, "only so many lines from the end; default: all")
+	f.StringVar(&state, "state", state, "directory that cmdq keeps its journal in")
+	identity.register(f)
+	return cmd
+}
+
+// printLog asks the cmdq that runs, or else reads the journal.
+func printLog(ctx context.Context, out io.Writer, state string, r web.LogRequest, config func(master string) (mesosapi.Config, error)) error {
+	err := errLog(ctx, printFromRunning(ctx, out, state, r))
+	if !errors.Is(err, web.ErrNotRunning) {
+		return err
+	}
+	return errLog(ctx, printFromJournal(ctx, out, state, r, config))
+}
+
+// errLog gives an error of a log its exit status. Whoever interrupts it has seen
+// enough.
+func errLog(ctx context.Context, err error) error {
+	var status *exit
+	var told *web.Error
+	switch {
+	case err == nil || errors.Is(err, web.ErrNotRunning) || errors.As(err, &status):
+		return err
+	case ctx.Err() != nil || errors.Is(err, syscall.EPIPE):
+		return nil
+	case errors.As(err, &told):
+		return &exit{exitFailed, told}
+	}
+	return &exit{exitFailed, err}
+}
+
+func printFromRunning(ctx context.Context, out io.Writer, state string, r web.LogRequest) error {
+	client, err := web.DialControl(state)
+	if err != nil {
+		return err
+	}
+	return copyLog(out, func() (io.ReadCloser, error) { return client.Log(ctx, r) })
+}
+
+func copyLog(out io.Writer, open func() (io.ReadCloser, error)) error {
+	in, err := open()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, in.Close())
+}
+
+// printFromJournal finds the launch in the journal of a cmdq that has ended.
+func printFromJournal(ctx context.Context, out io.Writer, state string, r web.LogRequest, config func(master string) (mesosapi.Config, error)) error {
+	kept, err := store.Look(state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usage("there is no cmdq that uses %s, and no journal of one; name another directory with --state", state)
+	}
+	if err != nil {
+		return err
+	}
+	run, _ := kept.Run()
+	known, err := keptTasks(kept, r.Task)
+	if err := errors.Join(err, kept.Close()); err != nil {
+		return err
+	}
+	var files sandbox.Files = &sandbox.Disk{Dir: workDir(state)}
+	if run.Master != "local" {
+		cfg, err := config(run.Master)
+		if err != nil {
+			return err
+		}
+		agents, err := mesosapi.NewAgents(cfg)
+		if err != nil {
+			return fmt.Errorf("the master of this run: %w", err)
+		}
+		defer agents.Close()
+		files = &sandbox.Remote{Door: agents}
+	}
+	source := &logs{files: files, task: func(_ context.Context, id task.ID) (task.Task, bool, error) {
+		t, ok := known[id]
+		return t, ok, nil
+	}}
+	return copyLog(out, func() (io.ReadCloser, error) { return source.Log(ctx, r) })
+}
+
+// keptTasks are the tasks that can be meant by an id: its own, and that of which
+// it is a launch.
+func keptTasks(kept *store.Store, id string) (map[task.ID]task.Task, error) {
+	base, _ := task.ParseLaunchID(id)
+	known := map[task.ID]task.Task{}
+	for t, err := range kept.Tasks() {
+		if err != nil {
+			return nil, err
+		}
+		if t.Task.ID == task.ID(id) || t.Task.ID == base {
+			known[t.Task.ID] = *t.Task
+		}
+	}
+	return known, nil
+}
