@@ -30,6 +30,7 @@ const (
 	maxConnections = 512
 	maxHeader      = 16 << 10 // bytes
 	headerTimeout  = 10 * time.Second
+	bodyTimeout    = time.Second // nobody wants one; net/http reads some of it
 	idleTimeout    = 15 * time.Second
 	writeTimeout   = time.Minute // of an answer; handlers with long ones move it
 	closeTimeout   = time.Second
@@ -79,8 +80,7 @@ func (s *Server) bounded(h http.Handler) http.Handler {
 		control := http.NewResponseController(w)
 		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails where writing will
 		if r.ContentLength != 0 {
-			// No request has a body that anybody wants; net/http reads some of it.
-			_ = control.SetReadDeadline(time.Now().Add(headerTimeout))
+			_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 		}
 		h.ServeHTTP(w, r)
 	})
