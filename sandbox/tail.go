@@ -1,0 +1,64 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Tail reads the last lines of a file of a launch: at most so many, and at most
+// so many bytes of them (no more than PartSize are looked at). The text is
+// clean: valid UTF-8 without control characters but newline and tab, and without
+// a newline at its end.
+func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int) (string, error) {
+	data, size, err := f.Read(ctx, l, name, 0, PartSize)
+	if err != nil {
+		return "", fmt.Errorf("tail: %w", err)
+	}
+	if size > int64(len(data)) {
+		begin := max(0, size-int64(min(4*most, PartSize))) // more than most, as control characters go
+		if data, _, err = f.Read(ctx, l, name, begin, PartSize); err != nil {
+			return "", fmt.Errorf("tail: %w", err)
+		}
+	}
+	return lastLines(data, lines, most), nil
+}
+
+// lastLines is the clean end of a text.
+func lastLines(data []byte, lines, most int) string {
+	if over := len(data) - 4*most; over > 0 {
+		data = data[over:]
+		for len(data) > 0 && !utf8.RuneStart(data[0]) { // the rest of a character
+			data = data[1:]
+		}
+	}
+	text := strings.TrimRight(clean(data), "\n")
+	begin := len(text)
+	for n := 0; n < lines && begin > 0; n++ {
+		begin = strings.LastIndexByte(text[:begin-1], '\n') + 1
+	}
+	text = text[begin:]
+	for len(text) > most || text != "" && !utf8.RuneStart(text[0]) {
+		text = text[max(1, len(text)-most):]
+	}
+	return text
+}
+
+// escapes are what terminals are told to colour a text and to move about.
+var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
+
+// clean makes text of bytes: what is not UTF-8 is replaced, what is control but
+// newline and tab is dropped.
+func clean(data []byte) string {
+	data = escapes.ReplaceAll(data, nil)
+	return string(bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r // of invalid bytes bytes.Map makes utf8.RuneError
+	}, data))
+}

@@ -1,0 +1,73 @@
+package sandbox
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+func TestLastLines(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		data  string
+		lines int
+		most  int
+		want  string
+	}{
+		{"nothing", "", 10, 100, ""},
+		{"one without an end", "abc", 10, 100, "abc"},
+		{"one", "abc\n", 10, 100, "abc"},
+		{"the last two", "a\nb\nc\n", 2, 100, "b\nc"},
+		{"as many as there are", "a\nb\nc\n", 3, 100, "a\nb\nc"},
+		{"fewer than asked for", "a\nb\n", 9, 100, "a\nb"},
+		{"none asked for", "a\nb\n", 0, 100, ""},
+		{"empty lines count", "a\n\n\nb\n\n", 3, 100, "\n\nb"},
+		{"only newlines", "\n\n\n", 2, 100, ""},
+		{"too long", "0123456789\n", 10, 4, "6789"},
+		{"cut in a character", "aé€", 10, 4, "€"},
+		{"invalid", "a\xff\xc3b\x80\n", 1, 100, "a��b�"},
+		{"control", "a\x00\x07b\tc\r\nd\u0085\n", 2, 100, "ab\tc\nd"},
+		{"colours", "\x1b[1;31merror\x1b[0m: no\x1b[K\n", 1, 100, "error: no"},
+		{"a lone escape", "\x1b]0;title\x07", 1, 100, "]0;title"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := lastLines([]byte(tt.data), tt.lines, tt.most); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzLastLines(f *testing.F) {
+	f.Add([]byte("a\nb\xff\x00\n\x1b[0m"), 2, 5)
+	f.Add([]byte("\xe2\x82"), 1, 1)
+	f.Fuzz(func(t *testing.T, data []byte, lines, most int) {
+		most = most & 0xfff
+		lines = lines & 0xff
+		got := lastLines(data, lines, most)
+		if len(got) > most || !utf8.ValidString(got) || strings.Count(got, "\n") >= max(lines, 1) {
+			t.Errorf("%q of %q for %d lines, %d bytes", got, data, lines, most)
+		}
+		if strings.ContainsFunc(got, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+			t.Errorf("%q holds control characters", got)
+		}
+	})
+}
+
+func TestTail(t *testing.T) {
+	l := Launch{Framework: "f", Agent: "a", Task: "t"}
+	long := strings.Repeat("line of text\n", 100_000) + "last\n"
+	f := newTree(t, map[string]string{"stderr": long, "short": "a\nb\n", "empty": "", "wide": strings.Repeat("\x00", 200_000) + "x"})
+	for name, want := range map[string]string{"stderr": "line of text\nlast", "short": "a\nb", "empty": "", "wide": "x"} {
+		if got, err := Tail(t.Context(), f, l, name, 2, 100); got != want || err != nil {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
+		}
+	}
+	if f.reads > 6 {
+		t.Errorf("%d reads for 4 tails", f.reads)
+	}
+	if _, err := Tail(t.Context(), f, l, "nope", 2, 100); err == nil {
+		t.Error("the tail of no file")
+	}
+}
