@@ -68,14 +68,16 @@ func (s *Store) load() error {
 // last that it gives.
 func (s *Store) Tasks() iter.Seq2[Task, error] {
 	return func(yield func(Task, error) bool) {
-		specs := make(map[uint64]*task.Spec)
+		var specs []*task.Spec // that of number 1 first: the reader takes them in their order only
 		r := newReader()
-		r.onSpec = func(number uint64, payload []byte) (err error) {
-			specs[number], err = decodeSpec(payload, r.texts)
+		r.onHead = func(h head) { specs = make([]*task.Spec, 0, h.specs) }
+		r.onSpec = func(_ uint64, payload []byte) error {
+			spec, err := decodeSpec(payload, r.texts)
+			specs = append(specs, spec)
 			return err
 		}
 		r.onTask = func(_, spec uint64, t Task) error {
-			t.Task.Spec = specs[spec]
+			t.Task.Spec = specs[spec-1]
 			s.remember(t.Task.Spec, spec)
 			if !yield(t, nil) {
 				return errStopped
