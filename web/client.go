@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,24 +26,21 @@ const (
 	maxAnswer     = 64 << 10         // bytes, of what is not output
 )
 
-// Client asks the cmdq that uses a state directory.
-type Client struct{ http http.Client }
+// Client asks the cmdq that uses a state directory, on a connection of its own
+// for each request. It may be used by many goroutines.
+type Client struct{ dir string }
 
 // DialControl finds out that a cmdq answers for a state directory: ErrNotRunning
 // if none does. It may end at any later call; that is ErrNotRunning too.
 func DialControl(dir string) (*Client, error) {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialControl(ctx, dir) }
-	conn, err := dial(context.Background(), "", "")
+	conn, err := dialControl(context.Background(), dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := conn.Close(); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	return &Client{http.Client{Transport: &http.Transport{
-		DialContext: dial, DisableKeepAlives: true, DisableCompression: true,
-		ResponseHeaderTimeout: answerTimeout, MaxResponseHeaderBytes: maxAnswer,
-	}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+	return &Client{dir}, nil
 }
 
 // dialControl connects to the socket of a directory, and makes sure of who
@@ -84,12 +82,12 @@ func followLink(name string) (string, error) {
 // Version asks who answers.
 func (c *Client) Version(ctx context.Context) (Version, error) {
 	var v Version
-	answer, err := c.get(ctx, "/v1/version")
+	a, err := c.get(ctx, "/v1/version")
 	if err != nil {
 		return v, err
 	}
-	defer answer.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&v); err != nil {
+	defer a.Close()
+	if err := json.NewDecoder(io.LimitReader(a, maxAnswer)).Decode(&v); err != nil {
 		return v, fmt.Errorf("ask cmdq for its version: %w", err)
 	}
 	return v, nil
@@ -102,40 +100,92 @@ func (c *Client) Log(ctx context.Context, r LogRequest) (io.ReadCloser, error) {
 	if r.Task == "" || r.Task == "." || r.Task == ".." {
 		return nil, NotFound("there is no task %q", r.Task) // no path could say it
 	}
-	answer, err := c.get(ctx, "/v1/tasks/"+url.PathEscape(r.Task)+"/logs?"+r.query())
+	a, err := c.get(ctx, "/v1/tasks/"+url.PathEscape(r.Task)+"/logs?"+r.query())
 	if err != nil {
 		return nil, err
 	}
-	return &log{answer}, nil
+	return &log{a}, nil
 }
 
 // get asks, and makes an error of what is not 200.
-func (c *Client) get(ctx context.Context, path string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://cmdq"+path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("ask cmdq: %w", err)
+func (c *Client) get(ctx context.Context, path string) (*answer, error) {
+	a, err := c.ask(ctx, http.MethodGet, path)
+	if err != nil || a.StatusCode == http.StatusOK {
+		return a, err
 	}
-	answer, err := c.http.Do(request)
-	var failed *url.Error
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return nil, fmt.Errorf("%w any more", ErrNotRunning) // it ended before it answered
-	case errors.As(err, &failed):
-		return nil, fmt.Errorf("ask cmdq: %w", failed.Err)
-	case err != nil:
-		return nil, fmt.Errorf("ask cmdq: %w", err)
-	case answer.StatusCode == http.StatusOK:
-		return answer, nil
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	defer a.Close()
+	text, err := io.ReadAll(io.LimitReader(a, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("ask cmdq: %s, and then %w", answer.Status, err)
+		return nil, fmt.Errorf("ask cmdq: %s, and then %w", a.Status, err)
 	}
 	if e := parseError(text); e != nil {
 		return nil, e
 	}
-	return nil, fmt.Errorf("ask cmdq: %s", answer.Status)
+	return nil, fmt.Errorf("ask cmdq: %s", a.Status)
+}
+
+// ask sends a request and reads the head of its answer. net/http's own client
+// would not say whether the other end had gone.
+func (c *Client) ask(ctx context.Context, method, path string) (*answer, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://cmdq"+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask cmdq: %w", err)
+	}
+	request.Close = true
+	conn, err := dialControl(ctx, c.dir)
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{ctx: ctx, conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
+	err = conn.SetDeadline(time.Now().Add(answerTimeout))
+	if err == nil {
+		err = request.Write(conn)
+	}
+	if err == nil {
+		a.Response, err = http.ReadResponse(bufio.NewReader(conn), request)
+	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	if err == nil {
+		return a, nil
+	}
+	a.hangUp()
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return nil, fmt.Errorf("%s: %w any more", c.dir, ErrNotRunning) // it ended before it answered
+	}
+	return nil, fmt.Errorf("ask cmdq: %w", err)
+}
+
+// answer is what cmdq answers, with the connection that it comes on.
+type answer struct {
+	*http.Response
+	ctx  context.Context
+	conn net.Conn
+	stop func() bool
+}
+
+// Read reads the body; when the context has ended, that is its error.
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.Body.Read(p)
+	if err != nil && err != io.EOF && a.ctx.Err() != nil {
+		err = context.Cause(a.ctx)
+	}
+	return n, err
+}
+
+// Close hangs up, also on what has not come yet.
+func (a *answer) Close() error {
+	a.hangUp()
+	return nil
+}
+
+func (a *answer) hangUp() {
+	a.stop()
+	_ = a.conn.Close() // all that was to be sent has been
 }
 
 // parseError reads an Error; nil if it is none.
@@ -148,17 +198,17 @@ func parseError(text []byte) *Error {
 }
 
 // log is the output of a command on its way.
-type log struct{ answer *http.Response }
+type log struct{ *answer }
 
 func (l *log) Read(p []byte) (int, error) {
-	n, err := l.answer.Body.Read(p)
+	n, err := l.answer.Read(p)
 	switch {
 	case err == nil:
 		return n, nil
 	case err != io.EOF:
 		return n, fmt.Errorf("read what cmdq sends: %w", err)
 	}
-	end := l.answer.Trailer.Get(endTrailer)
+	end := l.Trailer.Get(endTrailer)
 	if end == endWhole {
 		return n, io.EOF
 	}
@@ -167,5 +217,3 @@ func (l *log) Read(p []byte) (int, error) {
 	}
 	return n, fmt.Errorf("read what cmdq sends: %w", io.ErrUnexpectedEOF)
 }
-
-func (l *log) Close() error { return l.answer.Body.Close() }

@@ -1,8 +1,8 @@
 package web
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -75,8 +75,8 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	if err, gone := stream(w, control, output); gone {
 		return nil
 	} else if err != nil {
-		text, _ := json.Marshal(wire{told(r.Context(), err)}) // two strings
-		h.Set(endTrailer, string(text))
+		text := marshal(wire{told(r.Context(), err)})
+		h.Set(endTrailer, string(bytes.TrimSpace(text)))
 	} else {
 		h.Set(endTrailer, endWhole)
 	}
