@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -85,25 +84,34 @@ func (s *session) reachable(n needs) error {
 // openArtifacts opens the artifact server if these tasks need it, or if others
 // may that a change of the tasks file brings.
 func (s *session) openArtifacts(n needs) error {
-	a := &s.cfg.agent
-	if !s.fromUs(n) && a.listen == "" && a.advertise == "" && (s.once || !s.nearby()) {
-		return nil
+	if s.listener == nil && (s.fromUs(n) || !s.once && s.nearby()) {
+		if err := s.listen(); err != nil {
+			return err
+		}
 	}
-	listener, err := web.Listen(a.listen, a.advertise, s.nearby())
-	if err != nil {
-		return usage("%w", err)
+	if s.listener == nil {
+		return nil
 	}
 	secret, err := s.artifactSecret()
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	log := s.log.WithField("part", "web")
-	if s.artifacts, err = web.NewArtifacts(listener.URL(), secret, log); err != nil {
-		return errors.Join(err, listener.Close())
+	if s.artifacts, err = web.NewArtifacts(s.listener.URL(), secret, log); err != nil {
+		return err
 	}
-	s.artifactServer = web.Serve(listener, s.artifacts, log)
+	s.artifactServer = web.Serve(s.listener, s.artifacts, log)
 	s.executorURI, err = s.artifacts.OfferProgram()
 	return err
+}
+
+// listen binds the address that agents reach us at.
+func (s *session) listen() error {
+	var err error
+	if s.listener, err = web.Listen(s.cfg.agent.listen, s.cfg.agent.advertise, s.nearby()); err != nil {
+		return usage("%w", err)
+	}
+	return nil
 }
 
 // artifactSecret is the run's. Its paths stay the same for as long as the run

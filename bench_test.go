@@ -77,7 +77,7 @@ func BenchmarkJournal(b *testing.B) {
 			b.Fatal(err)
 		}
 		with += playTrue(b, 10_000, j)
-		if err := j.close(); err != nil {
+		if err := j.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}

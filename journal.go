@@ -151,8 +151,8 @@ func (j *journal) paid(id string) error {
 	return j.write(run)
 }
 
-// close gives the state directory back.
-func (j *journal) close() error {
+// Close gives the state directory back.
+func (j *journal) Close() error {
 	err := j.store.Close()
 	if j.joblog != nil {
 		if e := j.joblog.close(); err == nil {

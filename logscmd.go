@@ -33,7 +33,12 @@ func logsCommand() *cobra.Command {
 while it runs and after it ended. The cmdq that runs with --state is asked; if
 there is none, its journal says where the output is. Exit status: 0, 1 if there
 is no such task or no output of it any more, 2 on bad usage.`,
-		Args: cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("%s takes the id of one task, not %d", cmd.CommandPath(), len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Task = args[0]
 			if request.Stream = web.Stdout; stderr {

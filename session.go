@@ -46,6 +46,7 @@ type session struct {
 	conn    *mesosapi.Conn
 	sched   *scheduler.Scheduler
 
+	listener       *web.Listener  // where agents reach us; nil: nowhere
 	artifacts      *web.Artifacts // what agents fetch from us; nil: nothing
 	artifactServer *web.Server
 	executorURI    string // where they find the program that runs here
@@ -89,10 +90,15 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 	}
 	s.signals = firstSignal()
 	surviveBrokenPipes()
+	if cfg.agent.listen != "" || cfg.agent.advertise != "" {
+		if err := s.listen(); err != nil {
+			return err
+		}
+	}
+	defer s.close()
 	if err := s.openJournal(); err != nil {
 		return err
 	}
-	defer s.close()
 	if s.journal.run.Stage == store.Ended && !cfg.fresh {
 		if err := s.another("a run that has ended and was not told of", "to see how it ended"); err != nil {
 			return err
@@ -307,8 +313,11 @@ func (s *session) close() {
 	if s.artifacts != nil {
 		s.artifacts.Close()
 	}
-	if s.artifactServer != nil {
+	switch {
+	case s.artifactServer != nil:
 		s.closing("the artifact server", s.artifactServer)
+	case s.listener != nil:
+		s.closing("the address for agents", s.listener)
 	}
 	if s.conn != nil {
 		if err := s.conn.Close(); err != nil {
@@ -322,8 +331,8 @@ func (s *session) close() {
 			s.log.Warnf("stop the embedded Mesos: %v", err)
 		}
 	}
-	if err := s.journal.close(); err != nil {
-		s.log.Warn(err)
+	if s.journal != nil {
+		s.closing("the journal", s.journal)
 	}
 }
 
