@@ -36,6 +36,10 @@ func TestCrash(t *testing.T) { eachSeed(t, crash) }
 // the commands that run, so that they run again, those with retries: 0 too.
 func TestCrashEmbedded(t *testing.T) { eachSeed(t, crashEmbedded) }
 
+// TestCrashExecutor is TestCrash with cmdq's own executor, and everything that
+// the commands leave is there at the end.
+func TestCrashExecutor(t *testing.T) { eachSeed(t, crashExecutor) }
+
 func eachSeed(t *testing.T, crash func(t *testing.T, seed uint64, tasks, kills int)) {
 	if *crashSeeds == 1 {
 		t.Parallel() // more of them have the machine for themselves
@@ -54,8 +58,19 @@ func eachSeed(t *testing.T, crash func(t *testing.T, seed uint64, tasks, kills i
 }
 
 func crash(t *testing.T, seed uint64, tasks, kills int) {
+	crashSeparate(t, seed, kills, &crashedRun{t: t, tasks: tasks})
+}
+
+func crashExecutor(t *testing.T, seed uint64, tasks, kills int) {
+	c := &crashedRun{t: t, tasks: tasks, leaves: true, args: []string{"--executor", "cmdq", "--output-dir", "kept"}}
+	crashSeparate(t, seed, kills, c)
+	c.checkLeft()
+}
+
+// crashSeparate kills a cmdq that is not the cluster.
+func crashSeparate(t *testing.T, seed uint64, kills int, c *crashedRun) {
 	m := startMesos(t, append([]string{"--allocation-interval", "20ms"}, crashResources...)...)
-	c := &crashedRun{t: t, tasks: tasks, args: []string{"--master", m.addr}}
+	c.args = append(c.args, "--master", m.addr)
 	c.play(seed, kills)
 	for id, n := range c.starts {
 		if strings.HasPrefix(string(id), "once-") && n > 1 {
@@ -82,6 +97,7 @@ type crashedRun struct {
 	dir    string
 	ledger string // gets a line from every command that starts: task and attempt
 	tasks  int
+	leaves bool     // every command writes to standard output and leaves a file
 	args   []string // of cmdq
 	last   string   // what the last start said
 	starts map[task.ID]int
@@ -122,14 +138,17 @@ func (c *crashedRun) write(rng *rand.Rand) {
 	b.WriteString("defaults: {cpus: 0.1, mem: 32}\ntasks:\n")
 	note := `echo "$CMDQ_TASK $CMDQ_ATTEMPT" >>` + c.ledger // a short append is one write
 	for i := range c.tasks {
-		rest := fmt.Sprintf("sleep 0.0%d", 1+rng.IntN(9))
+		rest, more := fmt.Sprintf("sleep 0.0%d", 1+rng.IntN(9)), ""
+		if c.leaves {
+			rest, more = rest+"; echo $CMDQ_TASK | tee out", ", outputs: [out]"
+		}
 		switch {
 		case i%2 == 0:
-			fmt.Fprintf(&b, "  - {id: once-%d, command: '%s; %s', retries: 0}\n", i, note, rest)
+			fmt.Fprintf(&b, "  - {id: once-%d, command: '%s; %s', retries: 0%s}\n", i, note, rest, more)
 		case rng.IntN(10) == 0:
-			fmt.Fprintf(&b, "  - {id: more-%d, command: '%s; %s; test $CMDQ_ATTEMPT -gt 1', retries: 5}\n", i, note, rest)
+			fmt.Fprintf(&b, "  - {id: more-%d, command: '%s; %s; test $CMDQ_ATTEMPT -gt 1', retries: 5%s}\n", i, note, rest, more)
 		default:
-			fmt.Fprintf(&b, "  - {id: more-%d, command: '%s; %s', retries: 5}\n", i, note, rest)
+			fmt.Fprintf(&b, "  - {id: more-%d, command: '%s; %s', retries: 5%s}\n", i, note, rest, more)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(c.dir, "tasks.yaml"), []byte(b.String()), 0o644); err != nil {
@@ -220,6 +239,23 @@ func (c *crashedRun) over() bool {
 	defer s.Close()
 	run, _ := s.Run()
 	return run.Stage == store.Done
+}
+
+// checkLeft looks for what each command left.
+func (c *crashedRun) checkLeft() {
+	for _, name := range []string{"outputs/%s/out", "kept/%s/stdout"} {
+		for id := range c.starts {
+			file := filepath.Join(c.dir, fmt.Sprintf(name, id))
+			if data, err := os.ReadFile(file); err != nil || string(data) != string(id)+"\n" {
+				c.t.Errorf("%s: %q, %v", file, data, err)
+			}
+		}
+	}
+	for _, dir := range []string{"outputs", "kept"} {
+		if found, err := os.ReadDir(filepath.Join(c.dir, dir)); err != nil || len(found) != c.tasks {
+			c.t.Errorf("%d tasks left something in %s, want %d (%v)", len(found), dir, c.tasks, err)
+		}
+	}
 }
 
 // check adds up what happened.
