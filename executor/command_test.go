@@ -9,8 +9,6 @@ import (
 	"unicode/utf8"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
-
-	"cmdq/wire"
 )
 
 func TestParseCommand(t *testing.T) {
@@ -86,32 +84,6 @@ func FuzzParseCommand(f *testing.F) {
 			t.Errorf("%s became %s", text, text2)
 		}
 	})
-}
-
-// FuzzFrames: no bytes of an agent do harm.
-func FuzzFrames(f *testing.F) {
-	f.Add([]byte("3\n\x08\x09\x00"))
-	f.Add([]byte("99999999999\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r := wire.NewFrames(strings.NewReader(string(data)))
-		for {
-			frame, err := r.Next()
-			if err != nil {
-				return
-			}
-			if ev, err := decode(frame); err == nil {
-				translate(ev)
-			}
-		}
-	})
-}
-
-// TestNesting: a hostile event does not end the process.
-func TestNesting(t *testing.T) {
-	groups := strings.Repeat("\x0b", 1<<20) + strings.Repeat("\x0c", 1<<20)
-	if _, err := decode([]byte(groups)); err == nil || !strings.Contains(err.Error(), "nested") {
-		t.Errorf("a million groups: %v", err)
-	}
 }
 
 // TestLongMessage: what somebody else wrote does not come back in full.

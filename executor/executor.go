@@ -4,7 +4,7 @@
 //
 // One goroutine, Run, owns the state of the executor. A step decides and does
 // nothing; what follows from it are effects, which Run hands to the edges: the
-// agent's API (agentAPI), the files of a task (workshop) and the processes
+// agent's API (mesosapi.ExecutorConn), the files of a task (workshop) and the processes
 // (nursery). They come back with events.
 //
 // A command is started only when the agent has taken its RUNNING, so a launch
@@ -26,9 +26,13 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/mesos/mesos-go/api/v1/lib"
+	api "github.com/mesos/mesos-go/api/v1/lib/executor"
 	"github.com/mesos/mesos-go/api/v1/lib/executor/config"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+
+	"cmdq/mesosapi"
 )
 
 // Config is what Run needs to know. Mesos says most of it in the environment.
@@ -108,12 +112,12 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("executor: %w", err)
 	}
 	shop := newWorkshop(cfg, post)
-	agent := newAgentAPI(cfg, post)
+	agent := mesosapi.NewExecutorConn(mesosapi.ExecutorConfig{Addr: cfg.Agent, FrameworkID: cfg.FrameworkID, ExecutorID: cfg.ExecutorID, Token: cfg.Token})
 	s := newState(cfg.rules(), time.Now())
 	e := &edges{agent: agent, shop: shop, nursery: nursery, log: log}
 	status := e.loop(ctx, s, events)
 	close(done)
-	agent.close()
+	agent.Close()
 	shop.close()
 	nursery.close()
 	if status != 0 {
@@ -144,20 +148,19 @@ const (
 
 // edges are where effects go.
 type edges struct {
-	agent   *agentAPI
+	agent   agent
 	shop    *workshop
 	nursery *nursery
 	log     *logrus.Entry
 	epoch   int // of the stream; what comes from an earlier one is old
 }
 
-// fromAgent is an event of one stream.
-type fromAgent struct {
-	epoch int
-	what  event
+// agent is the connection to it, a mesosapi.ExecutorConn.
+type agent interface {
+	Subscribe(*api.Call_Subscribe) (epoch int)
+	Update(mesos.TaskStatus)
+	Incoming() <-chan mesosapi.FromAgent
 }
-
-func (fromAgent) event() {}
 
 // loop is the executor's life; it returns its exit status.
 func (e *edges) loop(ctx context.Context, s *state, events <-chan event) int {
@@ -168,19 +171,14 @@ func (e *edges) loop(ctx context.Context, s *state, events <-chan event) int {
 		var eff effects
 		select {
 		case ev := <-events:
-			eff = e.hear(s, ev)
+			eff = s.step(time.Now(), ev)
+		case in := <-e.agent.Incoming():
+			eff = e.hear(s, in)
 		case <-stopped:
 			stopped = nil
 			eff = s.step(time.Now(), shutdownAsked{by: "a signal"})
 		case <-timer.C:
-			// What has come already counts first: a launch ends an idle time.
-			for range len(events) {
-				if eff = e.hear(s, <-events); eff.exit != nil {
-					break
-				}
-				e.do(eff)
-			}
-			if eff.exit == nil {
+			if eff = e.catchUp(s, events); eff.exit == nil {
 				eff = s.tick(time.Now())
 			}
 		}
@@ -196,16 +194,31 @@ func (e *edges) loop(ctx context.Context, s *state, events <-chan event) int {
 	}
 }
 
-// hear takes an event. A task launched on a stream that we gave up is lost to
-// the agent already: it must not run.
-func (e *edges) hear(s *state, ev event) effects {
-	if from, ok := ev.(fromAgent); ok {
-		if from.epoch != e.epoch {
-			return effects{}
+// catchUp takes what has come already, before what is due: a launch ends an idle
+// time. It stops at the end of the executor.
+func (e *edges) catchUp(s *state, events <-chan event) (eff effects) {
+	for range len(events) {
+		if eff = s.step(time.Now(), <-events); eff.exit != nil {
+			return eff
 		}
-		ev = from.what
+		e.do(eff)
 	}
-	return s.step(time.Now(), ev)
+	for range len(e.agent.Incoming()) {
+		if eff = e.hear(s, <-e.agent.Incoming()); eff.exit != nil {
+			return eff
+		}
+		e.do(eff)
+	}
+	return effects{}
+}
+
+// hear takes what the agent says. A task launched on a stream that we gave up is
+// lost to the agent already: it must not run.
+func (e *edges) hear(s *state, in mesosapi.FromAgent) effects {
+	if ev := translate(in); ev != nil && in.Epoch == e.epoch {
+		return s.step(time.Now(), ev)
+	}
+	return effects{}
 }
 
 // do hands effects out. Nothing here waits.
@@ -222,11 +235,10 @@ func (e *edges) do(eff effects) {
 		}
 	}
 	if eff.subscribe != nil {
-		e.epoch++
-		e.agent.subscribe(e.epoch, eff.subscribe)
+		e.epoch = e.agent.Subscribe(eff.subscribe)
 	}
 	for i := range eff.updates {
-		e.agent.update(e.epoch, eff.updates[i])
+		e.agent.Update(eff.updates[i])
 	}
 	for _, id := range eff.abandon {
 		e.shop.abandon(id)

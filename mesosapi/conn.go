@@ -1,6 +1,7 @@
 // Package mesosapi speaks the v1 scheduler API of a Mesos master: it keeps one
 // event stream, watches its heartbeats, and sends calls. The messages are
-// mesos-go's; the HTTP side is our own, on net/http.
+// mesos-go's; the HTTP side is our own, on net/http. An ExecutorConn does the
+// same for an executor and its agent.
 //
 // Everything belongs to an epoch: one SUBSCRIBE, its stream, and the calls that
 // were queued after it. A call never leaves in another epoch than the one it was
