@@ -73,10 +73,10 @@ func (f *tree) List(ctx context.Context, l Launch, dir string) ([]Entry, error) 
 		}
 		found[first] = e
 	}
-	if _, isFile := f.files[dir]; dir != "" && len(found) == 0 && !isFile && f.files[dir+"/"] == "" {
-		if _, ok := f.files[dir+"/"]; !ok {
-			return nil, ErrNotFound
-		}
+	_, isFile := f.files[dir]
+	_, isEmpty := f.files[dir+"/"]
+	if dir != "" && len(found) == 0 && !isFile && !isEmpty && f.entry == nil {
+		return nil, ErrNotFound
 	}
 	var list []Entry
 	for _, e := range found {
