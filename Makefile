@@ -31,7 +31,7 @@ bench: ## the figures of docs/benchmarks.md
 	go test -run '^$$' -bench 'Page|Guardian' ./local
 	go test -run '^$$' -bench Write ./store
 	go test -run '^$$' -bench 'Load|Recover' -benchtime 1x ./store
-	go test -run '^$$' -bench 'True|Journal' -benchtime 3x .
+	go test -run '^$$' -bench 'True|Journal|Executor' -benchtime 3x .
 
 fuzz: ## half a minute for every fuzz target
 	scripts/fuzz 30s

@@ -53,7 +53,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdqBinary is this test binary under the name cmdq.
-func cmdqBinary(t *testing.T) string {
+func cmdqBinary(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("cmdq") // testscript.Main put it into PATH
 	if err != nil {
@@ -142,7 +142,7 @@ func checkLedger(t *testing.T, path string, most int) {
 	}
 }
 
-func readJoblog(t *testing.T, path string) []jobLine {
+func readJoblog(t testing.TB, path string) []jobLine {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -149,7 +149,7 @@ func childrenOf(t *testing.T, pid int) []int {
 }
 
 // waitLines waits until a file has so many lines.
-func waitLines(t *testing.T, name string, n int) []string {
+func waitLines(t testing.TB, name string, n int) []string {
 	t.Helper()
 	var lines []string
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {

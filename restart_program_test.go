@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +13,7 @@ import (
 )
 
 // startIn runs cmdq in a directory that may have been used before.
-func startIn(t *testing.T, dir string, args ...string) *program {
+func startIn(t testing.TB, dir string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, dir: dir}
 	p.command(args...)
@@ -75,7 +73,7 @@ func (p *program) framework() string {
 	return m[1]
 }
 
-func wants(t *testing.T, out string, texts ...string) {
+func wants(t testing.TB, out string, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		if !strings.Contains(out, text) {
@@ -90,7 +88,7 @@ type mesos struct {
 	addr string
 }
 
-func startMesos(t *testing.T, args ...string) *mesos {
+func startMesos(t testing.TB, args ...string) *mesos {
 	t.Helper()
 	m := &mesos{program: startIn(t, t.TempDir(), append([]string{"local", "--port", "0", "--work-dir", "mesos"}, args...)...)}
 	m.says("ready: master ", 1)
@@ -108,20 +106,12 @@ func startMesos(t *testing.T, args ...string) *mesos {
 // knew.
 func (m *mesos) frameworks() (live, past []string) {
 	m.t.Helper()
-	client := http.Client{Timeout: 10 * time.Second}
-	resp, err := client.Get("http://" + m.addr + "/state")
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	defer resp.Body.Close()
 	type named struct{ ID string }
 	var state struct {
 		Frameworks []named
 		Completed  []named `json:"completed_frameworks"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&state); err != nil {
-		m.t.Fatal(err)
-	}
+	m.get("/state", &state)
 	for _, f := range state.Frameworks {
 		live = append(live, f.ID)
 	}
@@ -136,7 +126,7 @@ func tasksYAML(tasks ...string) string {
 	return "defaults: {cpus: 0.1, mem: 32}\ntasks:\n  - " + strings.Join(tasks, "\n  - ") + "\n"
 }
 
-func writeTasks(t *testing.T, dir, tasks string) {
+func writeTasks(t testing.TB, dir, tasks string) {
 	t.Helper()
 	(&program{t: t, dir: dir}).write(tasks)
 }
@@ -150,7 +140,7 @@ func waiting(dir, id, more string) string {
 
 func pidText(line string) string { return line[strings.LastIndexByte(line, ' ')+1:] }
 
-func pidOf(t *testing.T, line string) int {
+func pidOf(t testing.TB, line string) int {
 	t.Helper()
 	pid, err := strconv.Atoi(pidText(line))
 	if err != nil {
@@ -159,7 +149,7 @@ func pidOf(t *testing.T, line string) int {
 	return pid
 }
 
-func touch(t *testing.T, dir, name string) {
+func touch(t testing.TB, dir, name string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 
 // program is a running cmdq.
 type program struct {
-	t   *testing.T
+	t   testing.TB
 	cmd *exec.Cmd
 	dir string
 	out watched // both standard output and standard error
