@@ -125,5 +125,9 @@ func sandboxOf(t *task.Task, workDir string) string {
 	if a.Executor == "" {
 		return local.Sandbox(workDir, a.Agent, a.Framework, launch)
 	}
-	return filepath.Join(local.Sandbox(workDir, a.Agent, a.Framework, a.Executor), "tasks", launch)
+	dir := local.Sandbox(workDir, a.Agent, a.Framework, a.Executor)
+	if a.Started.IsZero() {
+		return dir // perhaps it had none of its own
+	}
+	return filepath.Join(dir, "tasks", launch)
 }

@@ -23,6 +23,8 @@ type agent struct {
 	executors map[string]*executor // of ours, by user, those that new launches can go to
 	unfit     bool                 // it cannot run our executor
 
+	notStarted string // the id of the executor of ours whose failure to start was last told
+
 	// What speaks against it: launches of different tasks that ended, each in
 	// an incident of its own, before they ran.
 	suspects  []task.ID

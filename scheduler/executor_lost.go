@@ -17,14 +17,13 @@ func (s *state) executorEnded(at *task.Attempt, u *update) {
 		return
 	}
 	a := s.agent(at.Agent)
-	x := a.executor(at.Executor)
-	if x == nil {
-		return
-	}
 	switch u.reason {
 	case mesos.REASON_CONTAINER_LAUNCH_FAILED:
-		s.note(logrus.WarnLevel, logrus.Fields{"agent": at.Host}, "cmdq's executor could not be started there%s%s",
-			because(u.reasonName(), u.message), s.cfg.Executor.from())
+		if a.notStarted != at.Executor {
+			a.notStarted = at.Executor // each of its tasks tells of it
+			s.note(logrus.WarnLevel, logrus.Fields{"agent": at.Host}, "cmdq's executor could not be started there%s%s",
+				because(u.reasonName(), u.message), s.cfg.Executor.from())
+		}
 	case mesos.REASON_EXECUTOR_TERMINATED, mesos.REASON_EXECUTOR_REGISTRATION_TIMEOUT,
 		mesos.REASON_EXECUTOR_REREGISTRATION_TIMEOUT, mesos.REASON_CONTAINER_LIMITATION,
 		mesos.REASON_CONTAINER_LIMITATION_MEMORY, mesos.REASON_CONTAINER_LIMITATION_DISK,
@@ -34,11 +33,16 @@ func (s *state) executorEnded(at *task.Attempt, u *update) {
 			return
 		}
 	}
-	s.dropExecutor(a, x)
+	if x := a.executor(at.Executor); x != nil {
+		s.dropExecutor(a, x)
+	}
 }
 
 // from says where agents were told to fetch the executor.
 func (c *ExecutorConfig) from() string {
+	if c.Arch == "" {
+		return "; --executor-uri is " + c.URI()
+	}
 	return "; the agent was to fetch it from " + c.URI() + " (see --listen, --advertise and --executor-uri)"
 }
 
@@ -86,8 +90,11 @@ func (s *state) checkExecutable(a *agent, status int32) {
 	}
 	switch code := status >> 8 & 0xff; code {
 	case notExecutable, notFound:
-		s.unfitFor(a, "its shell could not start cmdq's executor (status %d)%s; ours is for linux/%s, --executor-uri names another one",
-			code, s.cfg.Executor.from(), s.cfg.Executor.Arch)
+		made := ""
+		if s.cfg.Executor.Arch != "" {
+			made = "; it is made for linux/" + s.cfg.Executor.Arch
+		}
+		s.unfitFor(a, "its shell could not start cmdq's executor (status %d)%s%s", code, made, s.cfg.Executor.from())
 	}
 }
 

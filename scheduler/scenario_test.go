@@ -221,7 +221,7 @@ func (e *env) config(text string) {
 			e.s.cfg.Executor.Default = v == "cmdq"
 			e.s.cfg.Executor = testExecutor(e.s.cfg.Executor.Default)
 		case "uri":
-			e.s.cfg.Executor.URI = v
+			e.s.cfg.Executor.URI = func() string { return v }
 		case "tail":
 			e.s.cfg.Collect.Tail = true
 		case "keep":
@@ -424,7 +424,7 @@ func executorLost(text string) ExecutorLost {
 // testExecutor is what agents are told of our executor.
 func testExecutor(byDefault bool) ExecutorConfig {
 	return ExecutorConfig{Default: byDefault, Cost: task.Resources{CPUs: 100, Mem: 64}, Command: "exec ./cmdq executor",
-		URI: "http://h:1/cmdq-abc", File: "cmdq", Arch: "amd64", Idle: time.Minute,
+		URI: func() string { return "http://h:1/cmdq-abc" }, File: "cmdq", Arch: "amd64", Idle: time.Minute,
 		Data: func(t *task.Task, n int) []byte { return []byte(t.Command()) }}
 }
 
