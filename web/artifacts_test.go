@@ -135,7 +135,7 @@ func TestURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{at: true}
+	seen := map[string]bool{token: true}
 	for _, u := range []string{other.URL("/x/in put.txt", "in put.txt"), a.URL("/x/in put.tx", "tin put.txt"),
 		a.URL("/x/in put.txt", "in put.tx"), a.URL("", "in put.txt"), a.base + a.at(kindProgram, "/x/in put.txt", "in put.txt")} {
 		token := strings.Split(u, "/")[4]

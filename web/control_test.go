@@ -103,7 +103,7 @@ func TestControl(t *testing.T) {
 					t.Errorf("the socket is %s, %v, %v; want it in %s", at, info.Mode(), err, want)
 				}
 				answers(t, dir)
-				other := stateDir(t, 0) + "/link"
+				other := stateDir(t, 200) + "/link"
 				t.Setenv("XDG_RUNTIME_DIR", "/elsewhere")
 				t.Setenv("TMPDIR", "/elsewhere")
 				answers(t, dir)

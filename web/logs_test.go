@@ -99,7 +99,9 @@ func TestLog(t *testing.T) {
 func TestFollow(t *testing.T) {
 	w, open := piped(t)
 	c, _, _ := startLogs(t, open)
-	output, err := c.Log(t.Context(), LogRequest{Task: "a", Follow: true})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	output, err := c.Log(ctx, LogRequest{Task: "a", Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}

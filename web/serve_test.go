@@ -142,6 +142,20 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// TestPaceEnds: nothing more is written once the server ends.
+func TestPaceEnds(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	d := &deadlines{takes: time.Millisecond}
+	w := defaultPace.writer(d, (&http.Request{}).WithContext(ctx))
+	if n, err := w.Write([]byte("x")); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	end(errEnding)
+	if n, err := w.Write([]byte("x")); n != 0 || !errors.Is(err, errEnding) {
+		t.Error(n, err)
+	}
+}
+
 // TestEndOfRun: offers end at once; what is being sent ends with the server.
 func TestEndOfRun(t *testing.T) {
 	a, s := serveArtifacts(t)
