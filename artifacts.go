@@ -85,24 +85,37 @@ func (s *session) reachable(n needs) error {
 // may that a change of the tasks file brings.
 func (s *session) openArtifacts(n needs) error {
 	if s.listener == nil && (s.fromUs(n) || !s.once && s.nearby()) {
-		if err := s.listen(); err != nil {
+		if err := s.listenAgain(); err != nil {
 			return err
 		}
 	}
 	if s.listener == nil {
 		return nil
 	}
-	secret, err := s.artifactSecret()
-	if err != nil {
+	if err := s.keepPlace(); err != nil {
 		return err
 	}
+	var err error
 	log := s.log.WithField("part", "web")
-	if s.artifacts, err = web.NewArtifacts(s.listener.URL(), secret, log); err != nil {
+	if s.artifacts, err = web.NewArtifacts(s.listener.URL(), s.journal.run.Secret, log); err != nil {
 		return err
 	}
 	s.artifactServer = web.Serve(s.listener, s.artifacts, log)
 	s.executorURI, err = s.artifacts.OfferProgram()
 	return err
+}
+
+// listenAgain binds the port of before, which agents may have been told of, or a
+// free one if another program has that now.
+func (s *session) listenAgain() error {
+	if at := s.journal.run.Listen; at != "" && s.resumed {
+		var err error
+		if s.listener, err = web.Listen(at, "", s.nearby()); err == nil {
+			return nil
+		}
+		s.log.Warnf("agents that were told of an address of before will not find it: %v", err)
+	}
+	return s.listen()
 }
 
 // listen binds the address that agents reach us at.
@@ -114,17 +127,23 @@ func (s *session) listen() error {
 	return nil
 }
 
-// artifactSecret is the run's. Its paths stay the same for as long as the run
-// takes, so that what agents were told stays true after a restart.
-func (s *session) artifactSecret() ([]byte, error) {
-	run := s.journal.run
+// keepPlace keeps with the run where agents find what is ours, and the secret of
+// its paths, so that what they were told stays true after a restart.
+func (s *session) keepPlace() error {
+	run, changed := s.journal.run, false
 	if len(run.Secret) == 0 {
-		run.Secret = newArtifactSecret()
-		if err := s.journal.write(run); err != nil {
-			return nil, badState(err)
-		}
+		run.Secret, changed = newArtifactSecret(), true
 	}
-	return run.Secret, nil
+	if at := s.listener.Addr().String(); s.cfg.agent.listen == "" && run.Listen != at {
+		run.Listen, changed = at, true
+	}
+	if !changed {
+		return nil
+	}
+	if err := s.journal.write(run); err != nil {
+		return badState(err)
+	}
+	return nil
 }
 
 func newArtifactSecret() []byte {

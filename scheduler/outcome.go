@@ -140,8 +140,19 @@ func (s *state) charge(t *task.Task, a *task.Attempt, u *update) {
 	s.again(t, a, s.now.Add(wait), u.at)
 }
 
+// cutOff: the launch is of before a restart of ours, and could not start, perhaps
+// since nobody answered the agent that fetched our executor, or a file.
+func (s *state) cutOff(t *task.Task, a *task.Attempt, u *update) bool {
+	return s.restored && a.Launched.Before(s.link.started) && a.Started.IsZero() &&
+		(a.Executor != "" || len(t.Spec.Files) > 0) && u.reason == mesos.REASON_CONTAINER_LAUNCH_FAILED
+}
+
 // infraBy: the infrastructure failed the launch, says this update.
 func (s *state) infraBy(t *task.Task, a *task.Attempt, u *update) {
+	if s.cutOff(t, a, u) {
+		s.takeBack(t, a, u, "cmdq was away when the agent fetched from it")
+		return
+	}
 	a.Ended, a.Exit = u.at, task.ParseExit(u.message)
 	neverStarted := u.reason == mesos.REASON_CONTAINER_LAUNCH_FAILED || u.state == mesos.TASK_DROPPED
 	if neverStarted {

@@ -387,6 +387,8 @@ func decodeRun(payload []byte) (Run, error) {
 		case 13:
 			d.is(kindBytes)
 			r.Secret = bytes.Clone(d.bytes)
+		case 14:
+			r.Listen = d.text()
 		case 9:
 			r.Owed = append(r.Owed, decodeOwed(d))
 		case 10:

@@ -185,4 +185,5 @@ func encodeRun(e *encoder, r *Run) {
 	e.text(11, r.Framework.User)
 	e.text(12, r.Applied)
 	e.text(13, string(r.Secret))
+	e.text(14, r.Listen)
 }

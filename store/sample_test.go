@@ -161,6 +161,7 @@ func randomRun(rnd *rand.Rand) *Run {
 	r := &Run{Began: randomTime(rnd), Master: "10.0.0.1:5050", File: randomText(rnd, 20), Stage: Stage(rnd.IntN(3)),
 		Applied:   randomText(rnd, 9),
 		Secret:    []byte(randomText(rnd, 16)),
+		Listen:    randomText(rnd, 20),
 		Framework: Framework{ID: randomText(rnd, 36), User: "ann", Subscribed: true, Seen: randomTime(rnd)}}
 	for range rnd.IntN(3) {
 		r.Owed = append(r.Owed, Owed{ID: randomText(rnd, 36), Master: "m", Since: randomTime(rnd), Earlier: true})

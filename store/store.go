@@ -59,6 +59,7 @@ type Run struct {
 	Framework    Framework
 	Owed         []Owed
 	Secret       []byte // of the paths at which we serve files; empty: there is none yet
+	Listen       string // host:port where we do, if we chose the port; empty: nowhere yet
 
 	// Lines are of the joblog: those for ends that their tasks do not show any
 	// more, since they were queued again at once. They may be missing in the file.
