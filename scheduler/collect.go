@@ -128,6 +128,9 @@ func (s *state) onCollected(ev Collected) {
 func (s *state) chargeMissing(t *task.Task, a *task.Attempt, missing []string) {
 	text := "output missing: " + clean(strings.Join(missing, ", "))
 	t.End.Reason, t.End.Message = outputMissing, text
+	if a != nil {
+		a.Reason, a.Message = outputMissing, text // once, however often it is told that it finished
+	}
 	t.Charged++
 	if t.Spec.Retries >= 0 && t.Charged > t.Spec.Retries {
 		t.End.State = task.Failed

@@ -16,12 +16,19 @@ type story struct {
 	agents int
 	plain  bool // plain cmdq: it does not end by itself
 	own    bool // the cluster ends with it
-	tasks  []storyTask
-	moves  []move
+	tail   bool // it wants the last lines of standard error of what failed
 
-	failing map[task.ID][]int              // which starts of a command fail
-	holds   func(*player, *simLaunch) bool // a command does not end yet
-	want    map[task.ID]storyEnd
+	executor bool // tasks are run by our executor
+	tasks    []storyTask
+	moves    []move
+
+	failing   map[task.ID][]int // which starts of a command fail
+	missing   map[task.ID][]int // which of them leave no output
+	unfetched map[task.ID]bool  // its outputs cannot be fetched
+
+	holds func(*player, *simLaunch) bool // a command does not end yet
+	slow  func(*player) bool             // what launches left is not fetched yet
+	want  map[task.ID]storyEnd
 }
 
 // storyTask needs a quarter of an agent, or more than one has.
@@ -30,6 +37,9 @@ type storyTask struct {
 	retries int
 	huge    bool
 	command string
+	cpus    int64 // thousandths; 0: a quarter of an agent
+	outputs bool
+	by      task.Executor
 }
 
 // storyEnd is how a task ends and how often its command is started; again is how
@@ -42,6 +52,13 @@ type storyEnd struct {
 func (t storyTask) task(seq int) task.Task {
 	spec := &task.Spec{ID: t.id, Command: "true" + t.command, Retries: t.retries, KillGrace: 3 * time.Second,
 		Resources: task.Resources{CPUs: 1000, Mem: 1000}}
+	if t.cpus > 0 {
+		spec.Resources.CPUs = t.cpus
+	}
+	if t.outputs {
+		spec.Outputs = []task.Output{{Path: "x"}}
+	}
+	spec.Executor = t.by
 	if t.huge {
 		spec.Resources = task.Resources{CPUs: 8000, Mem: 1000}
 	}
@@ -67,9 +84,12 @@ func TestEveryCrashPoint(t *testing.T) {
 					if err := crashAt(&st, i+1); err != nil {
 						t.Error(err)
 					}
-					for soon := range twice { // and once more while it recovers
+					for soon := range again { // and once or twice more while it recovers
 						if err := crashAt(&st, i+1, i+2+soon); err != nil {
 							t.Errorf("and again %d effects later: %v", soon+1, err)
+						}
+						if err := crashAt(&st, i+1, i+2+soon, i+4+soon); err != nil {
+							t.Errorf("and again %d effects later, and two after that: %v", soon+1, err)
 						}
 					}
 				})
@@ -78,8 +98,8 @@ func TestEveryCrashPoint(t *testing.T) {
 	}
 }
 
-// twice is for how many effects after a crash there is another one.
-const twice = 5
+// again is for how many effects after a crash there is another one.
+const again = 5
 
 func crashAt(st *story, stops ...int) error {
 	p := newPlayer(st, stops...)
@@ -98,6 +118,11 @@ func (p *player) compare() error {
 		kept, most := p.journal.tasks[id], want.runs+want.again*p.crashes
 		if runs := p.runs(id); kept.task.State != want.state || runs < want.runs || runs > most {
 			return fmt.Errorf("%s is %s after %d starts; want %s after %d to %d: %+v", id, kept.task.State, runs, want.state, want.runs, most, kept.task)
+		}
+	}
+	for id, kept := range p.journal.tasks {
+		if end := kept.task.End; p.story.tail && end.State == task.Failed && end.Reason == "" && end.Stderr == "" {
+			return fmt.Errorf("what %s wrote last is not known", id)
 		}
 	}
 	if len(p.journal.tasks) != len(p.story.want) {
@@ -236,6 +261,39 @@ var stories = []story{
 		holds: until(1, "a"),
 		want:  map[task.ID]storyEnd{"a": {task.Finished, 1, 0}},
 	}, {
+		name: "executor", agents: 1, plain: true, executor: true,
+		tasks: []storyTask{{id: "a"}, {id: "b", retries: 1}},
+		moves: []move{{both, killExecutors}, {bothAgain, nothing},
+			{executorsIdle, reload(storyTask{id: "a"}, storyTask{id: "b", retries: 1}, storyTask{id: "c"})}},
+		holds: until(2, "a", "b"),
+		want:  map[task.ID]storyEnd{"a": {task.Finished, 2, 0}, "b": {task.Finished, 2, 0}, "c": {task.Finished, 1, 0}},
+	}, {
+		name: "executor lost unheard", agents: 2, executor: true,
+		tasks: []storyTask{{id: "a"}, {id: "b", by: task.ByCommand}},
+		moves: []move{{both, killExecutorsUnheard}, {started("a", 2), nothing}},
+		holds: until(2, "a", "b"),
+		want:  map[task.ID]storyEnd{"a": {task.Finished, 2, 0}, "b": {task.Finished, 1, 0}},
+	}, {
+		name: "executor gone", agents: 1, plain: true, executor: true, // d does not fit beside another executor
+		tasks: []storyTask{{id: "a"}},
+		moves: []move{{idleWith("a"), leaveUnheard},
+			{idleWith("a"), reload(storyTask{id: "a"}, storyTask{id: "c", cpus: 3900}, storyTask{id: "d", cpus: 100, by: task.ByCommand})}},
+		want: map[task.ID]storyEnd{"a": {task.Finished, 1, 0}, "c": {task.Finished, 1, 0}, "d": {task.Finished, 1, 0}},
+	}, {
+		name: "outputs", agents: 1, executor: true, tail: true,
+		tasks:     []storyTask{{id: "a", outputs: true, retries: 1}, {id: "b", outputs: true}, {id: "c", by: task.ByCommand}},
+		missing:   map[task.ID][]int{"a": {1}},
+		unfetched: map[task.ID]bool{"b": true},
+		failing:   map[task.ID][]int{"c": {1}},
+		want:      map[task.ID]storyEnd{"a": {task.Finished, 2, 0}, "b": {task.Failed, 1, 0}, "c": {task.Failed, 1, 0}},
+	}, {
+		name: "outputs and interrupt", agents: 1,
+		tasks: []storyTask{{id: "a", outputs: true}, {id: "b", outputs: true}},
+		moves: []move{{fetchingOne, interrupt}},
+		holds: func(p *player, l *simLaunch) bool { return l.task == "b" && p.moves == 0 },
+		slow:  func(p *player) bool { return p.moves == 0 || p.ends == 0 },
+		want:  map[task.ID]storyEnd{"a": {task.Finished, 1, 0}, "b": {task.Finished, 2, 0}},
+	}, {
 		name: "embedded", agents: 1, own: true,
 		tasks: []storyTask{{id: "a"}, {id: "b", retries: 1}},
 		want:  map[task.ID]storyEnd{"a": {task.Finished, 1, 1}, "b": {task.Finished, 1, 1}},
@@ -262,3 +320,51 @@ func removeFramework(p *player) Event {
 func cutOff(p *player) bool { return p.s.link.phase == down && p.s.loaded }
 
 func nothing(*player) Event { return nil }
+
+func bothAgain(p *player) bool { return started("a", 2)(p) && started("b", 2)(p) }
+
+func killExecutors(p *player) Event {
+	for _, x := range p.c.executors {
+		p.c.kill9(x)
+	}
+	return nil
+}
+
+// killExecutorsUnheard: nobody hears of it but by the updates of its tasks.
+func killExecutorsUnheard(p *player) Event {
+	p.c.breakStream()
+	for _, x := range p.c.executors {
+		p.c.kill9(x)
+		p.c.tellExit(x)
+	}
+	return nil
+}
+
+// executorsIdle: all tasks have ended, and so have the executors.
+func executorsIdle(p *player) bool {
+	return p.s.queue.Len() == p.s.ended() && !slices.ContainsFunc(p.c.executors, func(x *simExecutor) bool { return x.alive })
+}
+
+// idleWith: a task has ended, and its executor was not shut down yet.
+func idleWith(id task.ID) func(*player) bool {
+	return func(p *player) bool {
+		t := p.s.queue.Get(id)
+		return t != nil && t.State.Terminal() && p.s.link.phase == up
+	}
+}
+
+// leaveUnheard: executors end while their agents are cut off from the master.
+func leaveUnheard(p *player) Event {
+	for _, a := range p.c.agents {
+		p.c.cut(a)
+		p.c.executorsOn(a, p.c.leaves)
+		p.c.back(a)
+	}
+	return nil
+}
+
+// fetchingOne: what a left is being fetched, and b runs.
+func fetchingOne(p *player) bool {
+	a := p.s.queue.Get("a")
+	return a != nil && a.State == task.Fetching && started("b", 1)(p)
+}

@@ -53,6 +53,16 @@ func noRoomForExecutor(u *update) bool {
 	return u.state == mesos.TASK_ERROR && strings.Contains(u.message, "required by task and its executor is more than available")
 }
 
+// turnedDown: the offer had no room, since an executor was gone that we took for
+// running: that of the launch, or of one before it in the same ACCEPT. It is
+// nobody's failure, and is not tried again in a hurry.
+func (s *state) turnedDown(t *task.Task, a *task.Attempt, u *update) {
+	t.Attempts-- // it never left the master
+	t.Stop = task.NotStopped
+	s.taskNote(logrus.InfoLevel, t, a, "turned down%s; next launch in %s", because(u.reasonName(), u.message), retryFirst)
+	s.again(t, a, s.now.Add(retryFirst), u.at)
+}
+
 // containerLimit: the container was killed for what all in it used together.
 func (u *update) containerLimit() bool {
 	switch u.reason {

@@ -336,7 +336,7 @@ func parseOffer(t *testing.T, text string) mesos.Offer {
 	return o
 }
 
-// status reads "a.2 RUNNING uuid=7 agent=a1 reason=… source=master message=… unreachable=-5m at=…".
+// status reads "a.2 RUNNING uuid=7 agent=a1 reason=… source=master executor=… unreachable=-5m message=…".
 // An update from an agent gets a fresh uuid unless told otherwise; one from the
 // master has none.
 func (e *env) status(text string) *mesos.TaskStatus {
@@ -372,6 +372,8 @@ func (e *env) status(text string) *mesos.TaskStatus {
 				e.t.Fatalf("unknown reason %q", v)
 			}
 			st.Reason = mesos.TaskStatus_Reason(r).Enum()
+		case "executor":
+			st.ExecutorID = &mesos.ExecutorID{Value: v}
 		case "unreachable":
 			d, _ := time.ParseDuration(v)
 			st.UnreachableTime = &mesos.TimeInfo{Nanoseconds: e.now.Add(d).UnixNano()}

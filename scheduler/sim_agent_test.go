@@ -18,6 +18,7 @@ type simAgent struct {
 	since     time.Time // when it became unreachable
 	filter    time.Time // nothing of it is offered before
 	troubled  bool      // it was away at least once
+	unfit     bool      // it cannot run our executor
 }
 
 type agentState uint8
@@ -40,12 +41,32 @@ func (c *simCluster) agent(id string) *simAgent {
 	return nil
 }
 
-// start: the command is up.
+// start: the command is up. Our executor tells of that before it starts it, in a
+// step of its own; a terse one tells after it, if at all.
 func (c *simCluster) start(l *simLaunch) {
-	if l.atAgent && !l.ran && !l.dead {
-		l.ran = true
-		c.tell(l, mesos.TASK_RUNNING, noReason, "")
+	x := l.executor
+	if !l.atAgent || l.dead || l.dying {
+		return
 	}
+	if x != nil {
+		x.sent = true
+	}
+	switch {
+	case x == nil && !l.ran:
+		l.ran = true
+		c.tellUp(l)
+	case x != nil && x.terse && !l.ran:
+		l.ran = true
+	case !l.told:
+		c.tellUp(l)
+	default:
+		l.ran = true
+	}
+}
+
+func (c *simCluster) tellUp(l *simLaunch) {
+	l.told = true
+	c.tell(l, mesos.TASK_RUNNING, noReason, "")
 }
 
 // end: the command is over.
@@ -58,8 +79,17 @@ func (c *simCluster) end(l *simLaunch, state mesos.TaskState, reason mesos.TaskS
 }
 
 // tell puts an update behind those that the agent has not got through yet.
+// Of a command with our executor it is that executor who tells.
 func (c *simCluster) tell(l *simLaunch, state mesos.TaskState, reason mesos.TaskStatus_Reason, message string) {
-	st := status(l.id, l.agent.id, state, mesos.SOURCE_AGENT, reason)
+	source := mesos.SOURCE_AGENT
+	if l.executor != nil && l.atAgent {
+		source = mesos.SOURCE_EXECUTOR
+	}
+	c.tellBy(source, l, state, reason, message)
+}
+
+func (c *simCluster) tellBy(source mesos.TaskStatus_Source, l *simLaunch, state mesos.TaskState, reason mesos.TaskStatus_Reason, message string) {
+	st := l.status(state, source, reason)
 	st.UUID, st.Message = c.uuid(), &message
 	at := float64(c.now.UnixMilli()) / 1000
 	st.Timestamp = &at
@@ -101,6 +131,9 @@ func (c *simCluster) killAt(l *simLaunch) {
 		c.end(l, mesos.TASK_DROPPED, mesos.REASON_EXECUTOR_TERMINATED, "Cannot find executor")
 	case !l.ran:
 		c.end(l, mesos.TASK_KILLED, mesos.REASON_TASK_KILLED_DURING_LAUNCH, "")
+		if x := l.executor; x != nil && !x.sent && !x.busy() {
+			x.ending = true // it was never sent a task
+		}
 	case !l.dying:
 		l.dying = true
 		c.tell(l, mesos.TASK_KILLING, noReason, "")
@@ -122,6 +155,7 @@ func (c *simCluster) lose(a *simAgent) {
 	}
 	c.rescind(a)
 	a.state, a.since, a.troubled = unreachable, c.now, true
+	c.executorsOn(a, func(x *simExecutor) { x.held = false })
 	for _, l := range c.order {
 		if l.agent != a || !l.held {
 			continue
@@ -129,7 +163,7 @@ func (c *simCluster) lose(a *simAgent) {
 		l.held = false
 		if !l.over {
 			l.forwarded = mesos.TASK_UNREACHABLE
-			st := status(l.id, a.id, mesos.TASK_UNREACHABLE, mesos.SOURCE_MASTER, mesos.REASON_AGENT_REMOVED)
+			st := l.status(mesos.TASK_UNREACHABLE, mesos.SOURCE_MASTER, mesos.REASON_AGENT_REMOVED)
 			st.UnreachableTime = &mesos.TimeInfo{Nanoseconds: c.now.UnixNano()}
 			c.event(Updated{st})
 		}
@@ -145,6 +179,7 @@ func (c *simCluster) back(a *simAgent) {
 	}
 	was := a.state
 	a.state, a.connected = registered, true
+	c.readmitExecutors(a, was)
 	for _, l := range c.order {
 		if l.agent != a {
 			continue
@@ -173,7 +208,7 @@ func (c *simCluster) readmit(l *simLaunch, was agentState) {
 	l.held, l.over = true, l.dead
 	l.forwarded = l.truth()
 	if was == unreachable && l.framework == c.framework {
-		c.event(Updated{status(l.id, l.agent.id, l.truth(), mesos.SOURCE_MASTER, mesos.REASON_AGENT_REREGISTERED)})
+		c.event(Updated{l.status(l.truth(), mesos.SOURCE_MASTER, mesos.REASON_AGENT_REREGISTERED)})
 	}
 }
 
@@ -185,10 +220,19 @@ func (l *simLaunch) truth() mesos.TaskState {
 	if l.dying {
 		return mesos.TASK_KILLING
 	}
-	if l.ran {
+	if l.told {
 		return mesos.TASK_RUNNING
 	}
 	return mesos.TASK_STAGING
+}
+
+// status is a word on a launch.
+func (l *simLaunch) status(state mesos.TaskState, source mesos.TaskStatus_Source, reason mesos.TaskStatus_Reason) *mesos.TaskStatus {
+	st := status(l.id, l.agent.id, state, source, reason)
+	if l.executor != nil {
+		st.ExecutorID = &mesos.ExecutorID{Value: l.executor.id}
+	}
+	return st
 }
 
 // markGone: an operator says that an agent will not come back, and it does not.
@@ -197,6 +241,7 @@ func (c *simCluster) markGone(a *simAgent) {
 	c.rescind(a)
 	was := a.state
 	a.state, a.connected, a.troubled = gone, false, true
+	c.executorsOn(a, (*simExecutor).vanish)
 	for _, l := range c.order {
 		if l.agent != a {
 			continue
@@ -206,7 +251,7 @@ func (c *simCluster) markGone(a *simAgent) {
 		if l.held || was == unreachable && !l.orphan && l.framework == c.framework {
 			l.held = false
 			if !l.over {
-				c.event(Updated{status(l.id, a.id, mesos.TASK_GONE_BY_OPERATOR, mesos.SOURCE_MASTER, mesos.REASON_AGENT_REMOVED_BY_OPERATOR)})
+				c.event(Updated{l.status(mesos.TASK_GONE_BY_OPERATOR, mesos.SOURCE_MASTER, mesos.REASON_AGENT_REMOVED_BY_OPERATOR)})
 			}
 		}
 	}
@@ -223,6 +268,9 @@ func (c *simCluster) masterFails() {
 	for _, l := range c.order {
 		l.held, l.kill = false, false
 	}
+	for _, x := range c.executors {
+		x.held = false
+	}
 	for _, a := range c.agents {
 		if a.state == registered {
 			a.state, a.connected, a.troubled = recovering, false, true
@@ -234,7 +282,10 @@ func (c *simCluster) masterFails() {
 func (c *simCluster) die() {
 	c.masterFails()
 	for i, a := range c.agents {
-		c.agents[i] = &simAgent{id: a.id + "'", connected: true, size: a.size}
+		c.agents[i] = &simAgent{id: a.id + "'", connected: true, size: a.size, unfit: a.unfit}
+	}
+	for _, x := range c.executors {
+		x.vanish()
 	}
 	for _, l := range c.order {
 		l.dead, l.queue, l.seen.lost = true, nil, true

@@ -39,6 +39,12 @@ func (m *sim) happen() {
 	case n == 99 && m.rnd.IntN(8) == 0 && m.c.framework != "":
 		m.c.remove(m.c.framework) // by an operator
 	}
+	if m.rnd.IntN(6) == 0 {
+		m.mishap()
+	}
+	if m.rnd.IntN(5) == 0 {
+		m.answerFetch()
+	}
 	if m.s != nil {
 		m.ask()
 	}
@@ -122,7 +128,7 @@ func (m *sim) exit(l *simLaunch) {
 	case !l.ran && n < 70:
 	case !l.ran && n < 75:
 		m.c.end(l, mesos.TASK_ERROR, noReason, "no")
-	case !l.ran && n < 80:
+	case !l.ran && n < 80 && l.executor == nil:
 		m.c.end(l, mesos.TASK_DROPPED, mesos.REASON_EXECUTOR_TERMINATED, "no")
 	case !l.ran:
 		m.c.end(l, mesos.TASK_FAILED, mesos.REASON_CONTAINER_LAUNCH_FAILED, "no container")
@@ -132,7 +138,7 @@ func (m *sim) exit(l *simLaunch) {
 		m.c.end(l, mesos.TASK_FINISHED, noReason, "Command exited with status 0")
 	case n < 90 || m.benign:
 		m.c.end(l, mesos.TASK_FAILED, noReason, "Command exited with status 1")
-	case n < 96:
+	case n < 96 && l.executor == nil:
 		l.seen.lost = true
 		m.c.end(l, mesos.TASK_FAILED, mesos.REASON_EXECUTOR_TERMINATED, "")
 	default:

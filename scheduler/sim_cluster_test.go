@@ -3,6 +3,7 @@ package scheduler
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -20,9 +21,13 @@ type simCluster struct {
 	agents   []*simAgent
 	launches map[string]*simLaunch
 	order    []*simLaunch
-	offers   map[string]*simOffer
-	offerNo  int
-	uuids    uint64
+
+	executors    []*simExecutor
+	executorIdle time.Duration // so long they wait for something to do
+
+	offers  map[string]*simOffer
+	offerNo int
+	uuids   uint64
 
 	framework  string          // of the stream that is open, or was the last
 	stream     bool            // as the master sees it
@@ -46,6 +51,8 @@ type simLaunch struct {
 	forwarded mesos.TaskState // what the master told last
 	over      bool            // the master knows that it has ended
 	atAgent   bool
+	executor  *simExecutor // of ours; nil: it is run by Mesos' own
+	told      bool         // that it is up
 	ran       bool
 	dead      bool
 	outcome   mesos.TaskState     // once it is dead, if it could tell
@@ -58,6 +65,7 @@ type simLaunch struct {
 	orphan     bool // its framework is gone
 	outOfReach bool // and the agent could not be told
 	seen       simSeen
+	left       simLeft
 }
 
 type simOffer struct {
@@ -87,6 +95,7 @@ func (c *simCluster) pass(d time.Duration) {
 			l.dead, l.queue = true, nil
 		}
 	}
+	c.passExecutors()
 }
 
 // call is what the master does with a call, and its answer.
@@ -114,6 +123,8 @@ func (c *simCluster) call(call *sched.Call) error {
 		c.acknowledge(call.Acknowledge.TaskID.Value, call.Acknowledge.AgentID.Value, call.Acknowledge.UUID)
 	case sched.Call_KILL:
 		c.kill(call.Kill)
+	case sched.Call_SHUTDOWN:
+		c.shutdown(call.Shutdown.AgentID.Value, call.Shutdown.ExecutorID.Value)
 	case sched.Call_RECONCILE:
 		c.reconcile(call.Reconcile)
 	case sched.Call_TEARDOWN:
@@ -167,6 +178,14 @@ func (c *simCluster) removeAt(framework string, at time.Time) {
 			l.outOfReach = true
 		}
 	}
+	for _, x := range c.executors {
+		if x.framework == framework {
+			x.held, x.untold = false, false
+			if x.agent.connected {
+				x.dieAt = at.Add(5 * time.Second)
+			}
+		}
+	}
 }
 
 func (c *simCluster) event(ev Event) {
@@ -203,6 +222,11 @@ func (c *simCluster) free(a *simAgent) task.Resources {
 	for _, l := range c.order {
 		if l.agent == a && l.held && !l.over {
 			has = has.Sub(l.need)
+		}
+	}
+	for _, x := range c.executors {
+		if x.agent == a && x.held {
+			has = has.Sub(x.need)
 		}
 	}
 	return has
@@ -245,7 +269,9 @@ func (c *simCluster) accept(a *sched.Call_Accept) error {
 		}
 		c.refuse(id.Value, a.Filters)
 	}
-	for _, info := range a.Operations[0].Launch.TaskInfos {
+	believed := false // an executor was believed to be there, and is not
+	for i := range a.Operations[0].Launch.TaskInfos {
+		info := &a.Operations[0].Launch.TaskInfos[i]
 		if !valid {
 			c.event(Updated{status(info.TaskID.Value, info.AgentID.Value, mesos.TASK_DROPPED, mesos.SOURCE_MASTER, mesos.REASON_INVALID_OFFERS)})
 			continue
@@ -256,7 +282,23 @@ func (c *simCluster) accept(a *sched.Call_Accept) error {
 		if c.launches[l.id] != nil {
 			return errBroken("launch id %s used twice", l.id)
 		}
-		if has = has.Sub(l.need); has.CPUs < 0 || has.Mem < 0 {
+		total, isNew := l.need, false
+		if info.Executor != nil {
+			var err error
+			if l.executor, isNew, err = c.executorOf(info, agent); err != nil {
+				return err
+			}
+		}
+		if isNew {
+			total = total.Add(l.executor.need)
+			believed = believed || !strings.HasSuffix(l.executor.id, "-"+l.id)
+		}
+		if left := has.Sub(total); left.CPUs >= 0 && left.Mem >= 0 {
+			has = left
+		} else if believed {
+			c.noRoom(info)
+			continue
+		} else {
 			return errBroken("launch %s takes more than the offer has", l.id)
 		}
 		if err := c.arrived(l); err != nil {
@@ -264,9 +306,24 @@ func (c *simCluster) accept(a *sched.Call_Accept) error {
 		}
 		c.launches[l.id] = l
 		c.order = append(c.order, l)
-		l.atAgent = agent.connected
+		c.deliver(l, isNew)
 	}
 	return nil
+}
+
+// deliver sends a launch to its agent, if that can be reached.
+func (c *simCluster) deliver(l *simLaunch, isNew bool) {
+	if isNew {
+		l.executor.held = true
+		c.executors = append(c.executors, l.executor)
+	}
+	switch {
+	case !l.agent.connected:
+	case l.executor == nil:
+		l.atAgent = true
+	default:
+		c.receive(l, isNew)
+	}
 }
 
 func need(rs []mesos.Resource) task.Resources {
@@ -314,6 +371,9 @@ func (c *simCluster) answer(id, agent string) {
 		state = mesos.TASK_GONE_BY_OPERATOR
 	}
 	st := status(id, agent, state, mesos.SOURCE_MASTER, mesos.REASON_RECONCILIATION)
+	if l != nil && l.held && l.executor != nil {
+		st.ExecutorID = &mesos.ExecutorID{Value: l.executor.id}
+	}
 	if state == mesos.TASK_UNREACHABLE {
 		st.UnreachableTime = &mesos.TimeInfo{Nanoseconds: a.since.UnixNano()}
 	}

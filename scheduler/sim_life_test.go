@@ -47,7 +47,12 @@ func (m *sim) commit() error {
 	if eff.Over != nil || stop == len(eff.Calls)+1 {
 		return m.leave(eff.Over)
 	}
-	return nil
+	for _, c := range eff.Collections {
+		if err := m.onCollection(c); err != nil {
+			return err
+		}
+	}
+	return m.onFetching()
 }
 
 // send lets a call leave. It may get lost, and so may its answer.
@@ -124,7 +129,8 @@ func (m *sim) crash(late []*sched.Call) error {
 
 // leave ends the process, by a crash or as it decided.
 func (m *sim) leave(over *Over) error {
-	m.s, m.wishes, m.answers, m.batch = nil, nil, nil, Effects{}
+	m.s, m.wishes, m.answers, m.fetching, m.batch = nil, nil, nil, nil, Effects{}
+	m.known.forget()
 	if m.cfg.Own {
 		m.c.die()
 	} else if m.rnd.IntN(3) > 0 {
@@ -157,6 +163,15 @@ func (m *sim) start() error {
 	if m.journal.allEnded {
 		m.done = true
 		return nil
+	}
+	if m.chance(6) { // other flags
+		m.setTerse(!m.cfg.Executor.Terse)
+	}
+	if m.chance(6) {
+		m.cfg.Executor.Default = !m.cfg.Executor.Default
+	}
+	if m.chance(6) {
+		m.cfg.Collect.Tail, m.cfg.Collect.Keep = m.rnd.IntN(2) == 0, m.rnd.IntN(4) == 0
 	}
 	m.s = newState(m.cfg)
 	if err := m.s.restore(saved); err != nil {

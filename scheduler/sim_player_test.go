@@ -41,6 +41,10 @@ func newPlayer(st *story, stops ...int) *player {
 	p.cfg = DefaultConfig()
 	p.cfg.NewID = func() string { ids++; return fmt.Sprintf("f%d", ids) }
 	p.cfg.Once, p.cfg.Own = !st.plain, st.own
+	p.cfg.Collect.Tail = st.tail
+	p.cfg.Executor = simExecutorConfig()
+	p.cfg.Executor.Default, p.cfg.Executor.Idle = st.executor, 40*time.Second
+	p.c.executorIdle = p.cfg.Executor.Idle
 	p.file = nil
 	for i, t := range st.tasks {
 		p.file = append(p.file, t.task(i))
@@ -81,6 +85,8 @@ func (p *player) playTurn() error {
 		ev := p.c.events[0]
 		p.c.events = p.c.events[1:]
 		return p.deliver(ev)
+	case len(p.fetching) > 0 && (p.story.slow == nil || !p.story.slow(p)):
+		return p.deliver(p.found(p.fetching[0]))
 	case p.goOn():
 		return nil
 	}
@@ -124,6 +130,12 @@ func (p *player) goOn() bool {
 		}
 		p.c.forward(l)
 		return true
+	}
+	for _, x := range p.c.executors {
+		if x.untold {
+			p.c.tellExit(x)
+			return true
+		}
 	}
 	for _, a := range p.c.agents {
 		if o, ok := p.c.offer(a); ok {
@@ -190,7 +202,7 @@ func (p *player) deliver(ev Event) error {
 func (p *player) carryOut(what string) error {
 	eff, making := p.batch, p.making
 	p.batch, p.making = Effects{}, false
-	if len(eff.Records)+len(eff.Calls) == 0 && eff.Over == nil {
+	if len(eff.Records)+len(eff.Calls)+len(eff.Collections) == 0 && eff.Over == nil {
 		if making {
 			p.moves++
 		}
@@ -224,8 +236,35 @@ func (p *player) carryOut(what string) error {
 	}
 	if eff.Over != nil {
 		p.end(eff.Over)
+		return nil
 	}
-	return nil
+	for _, c := range eff.Collections {
+		if err := p.onCollection(c); err != nil {
+			return err
+		}
+		if p.ended("the look at what " + task.LaunchID(c.Task, c.Attempt.Number) + " left began") {
+			return nil
+		}
+	}
+	return p.onFetching()
+}
+
+// found is the answer to a Collection.
+func (p *player) found(f *simFetch) Collected {
+	l := p.c.launches[task.LaunchID(f.Task, f.Attempt.Number)]
+	ev := Collected{Task: f.Task, Launch: f.Attempt.Number, Last: f.Last}
+	if f.Tail {
+		ev.Stderr = simStderr(l.id)
+	}
+	l.left.missing = slices.Contains(p.story.missing[f.Task], p.run(l))
+	switch {
+	case len(f.Outputs) == 0:
+	case l.left.missing:
+		ev.Missing = []string{f.Outputs[0].Path}
+	case p.story.unfetched[f.Task]:
+		ev.Err = errors.New("the agent does not answer")
+	}
+	return ev
 }
 
 // ended notes an effect; true if the process ends after it.
@@ -241,7 +280,8 @@ func (p *player) ended(what string) bool {
 
 func (p *player) end(over *Over) {
 	p.ends++
-	p.s, p.answers, p.batch = nil, nil, Effects{}
+	p.s, p.answers, p.fetching, p.batch = nil, nil, nil, Effects{}
+	p.known.forget()
 	if p.cfg.Own {
 		p.c.die()
 	} else {
@@ -258,6 +298,10 @@ func eventWords(ev Event) string {
 		return "tasks.yaml"
 	case Restored:
 		return "the journal"
+	case ExecutorLost:
+		return "FAILURE of an executor"
+	case Collected:
+		return "what " + task.LaunchID(ev.Task, ev.Launch) + " left"
 	case Tick:
 		return "its time"
 	case Answered:

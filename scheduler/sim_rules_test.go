@@ -37,6 +37,9 @@ func (m *sim) onArrival(l *simLaunch) error {
 	if a == nil || a.Framework != l.framework || a.Agent != l.agent.id || !known {
 		return errBroken("%s launched on %s under %s before that was stored", l.id, l.agent.id, l.framework)
 	}
+	if l.executor == nil && a.Executor != "" || l.executor != nil && a.Executor != l.executor.id {
+		return errBroken("%s launched, and not with executor %q, as was stored", l.id, a.Executor)
+	}
 	l.seen = simSeen{base: t.Base, retries: t.Spec.Retries}
 	for _, o := range m.c.order {
 		if o.task != l.task {
@@ -56,7 +59,7 @@ func (m *sim) besides(l, o *simLaunch, t *task.Task) error {
 	before := t.Attempt(o.number)
 	adrift := before != nil && before.Adrift && o.orphan
 	switch {
-	case o.seen.counted && o.seen.base == l.seen.base:
+	case o.seen.counted && !o.left.missing && o.seen.base == l.seen.base:
 		return errBroken("%s launched, and %s had finished", l.id, o.id)
 	case alive && o.orphan && !o.outOfReach && !o.seen.unwanted && !m.replaced(l, o):
 		return errBroken("%s launched while %s is still being shut down", l.id, o.id)
@@ -105,10 +108,11 @@ func (m *sim) onAcknowledge(ack *sched.Call_Acknowledge) error {
 		return errBroken("the end of %s acknowledged, and in the journal it is %s", l.id, t.State)
 	}
 	if l.outcome == mesos.TASK_FINISHED {
-		if !t.State.Terminal() {
+		fetching := t.State == task.Fetching && t.End.Launch == l.number
+		if !t.State.Terminal() && t.State != task.Fetching && !l.left.missing {
 			return errBroken("%s finished and is acknowledged, and in the journal its task is %s", l.id, t.State)
 		}
-		l.seen.counted = t.State == task.Finished
+		l.seen.counted = t.State == task.Finished || fetching
 	}
 	return nil
 }
@@ -177,7 +181,7 @@ func difference(a, b *task.Task) string {
 	for i := range a.History {
 		x, y := &a.History[i], &b.History[i]
 		switch {
-		case x.Number != y.Number || x.Agent != y.Agent || x.Framework != y.Framework:
+		case x.Number != y.Number || x.Agent != y.Agent || x.Framework != y.Framework || x.Executor != y.Executor:
 			return "where it was launched"
 		case len(x.Updates) != len(y.Updates):
 			return "updates"
@@ -223,7 +227,7 @@ func (m *sim) onCalm() error {
 			return errBroken("%s was cancelled, and nobody kills it", launch)
 		}
 	}
-	return nil
+	return m.onIdle()
 }
 
 // judge looks at how every task ended.
@@ -249,7 +253,7 @@ func (m *sim) judgeTask(t *task.Task) error {
 			continue
 		}
 		orphan = orphan || l.orphan
-		if l.seen.counted {
+		if l.seen.counted && !l.left.missing {
 			counted++
 		}
 		if l.seen.up {
@@ -258,6 +262,9 @@ func (m *sim) judgeTask(t *task.Task) error {
 		switch l.outcome {
 		case mesos.TASK_FINISHED:
 			finished++
+			if l.left.missing {
+				failed++
+			}
 		case mesos.TASK_FAILED, mesos.TASK_KILLED:
 			failed++
 		case mesos.TASK_ERROR:
@@ -271,16 +278,18 @@ func (m *sim) judgeTask(t *task.Task) error {
 		return errBroken("%d attempts, and %d launches were up", t.Attempts, up)
 	case t.Charged > failed:
 		return errBroken("charged %d times, failed %d times", t.Charged, failed)
-	case counted > 0 && t.State != task.Finished:
+	case counted > 0 && t.State != task.Finished && t.End.Reason != outputNotFetched && !m.cancelled[t.ID]:
 		return errBroken("it is %s, and it had finished", t.State)
 	case t.State == task.Finished && finished == 0:
 		return errBroken("it is finished, and no launch of it has")
 	case t.State == task.Killed && !m.cancelled[t.ID] && !m.removed[t.ID]:
 		return errBroken("it is killed, and nobody asked for that")
-	case t.State != task.Failed:
-		return nil
+	}
+	if err := m.judgeLeft(t); err != nil || t.State != task.Failed {
+		return err
 	}
 	switch {
+	case t.End.Reason == outputNotFetched:
 	case strings.HasPrefix(t.End.Message, "may still be running"):
 		if t.Spec.Retries != 0 || !m.troubled() && !orphan && m.c.removals == 0 {
 			return errBroken("given up without reason")

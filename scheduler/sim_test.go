@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,8 @@ type sim struct {
 	file      []task.Task // the tasks file as it is now
 	read      []task.Task // as it was when it was read last
 	edits     int
+	known     simKnown
+	fetching  []*simFetch
 	cancelled map[task.ID]bool
 	removed   map[task.ID]bool // it left the file at least once
 }
@@ -80,7 +83,7 @@ func simulate(seed uint64) (err error) {
 	m := newSim(rand.New(rand.NewPCG(seed, 7)))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("turn %d: panic: %v", m.turns, p)
+			err = fmt.Errorf("turn %d: panic: %v\n%s", m.turns, p, debug.Stack())
 		}
 	}()
 	for ; m.turns < allTurns && !m.done; m.turns++ {
@@ -110,10 +113,27 @@ func newSim(rnd *rand.Rand) *sim {
 	m.cfg.UnreachableTimeout = time.Duration(1+rnd.IntN(600)) * time.Second
 	m.c.failover = time.Duration(5+rnd.IntN(900)) * time.Second
 	m.cfg.FailoverTimeout = m.c.failover
+	m.cfg.User = "u"
+	m.cfg.Collect = CollectConfig{Tail: rnd.IntN(2) == 0, Keep: rnd.IntN(4) == 0}
+	m.cfg.Executor = simExecutorConfig()
+	m.cfg.Executor.Default, m.cfg.Executor.Idle = rnd.IntN(2) == 0, time.Duration(10+rnd.IntN(120))*time.Second
+	m.setTerse(rnd.IntN(5) == 0)
+	m.c.executorIdle = m.cfg.Executor.Idle
+	m.c.agents[0].unfit = len(m.c.agents) > 1 && rnd.IntN(4) == 0
+	m.known.shut = map[string]bool{}
+	m.known.forget()
 	for i := range 1 + rnd.IntN(8) {
 		m.file = append(m.file, m.newTask(fmt.Sprintf("t%d", i)))
 	}
 	return m
+}
+
+// setTerse says whether new executors start commands before they tell of them.
+func (m *sim) setTerse(terse bool) {
+	m.cfg.Executor.Terse, m.cfg.Executor.Command = terse, "./cmdq executor"
+	if terse {
+		m.cfg.Executor.Command += " --terse-updates"
+	}
 }
 
 func (m *sim) newTask(id string) task.Task {
@@ -121,6 +141,11 @@ func (m *sim) newTask(id string) task.Task {
 		Resources: task.Resources{CPUs: int64(100 * (1 + m.rnd.IntN(30))), Mem: int64(1 + m.rnd.IntN(500))}}
 	if m.rnd.IntN(2) == 0 {
 		spec.Retries = 0
+	}
+	spec.Executor = []task.Executor{"", task.ByCommand, task.ByCmdq}[m.rnd.IntN(3)]
+	spec.User = []string{"", "v"}[m.rnd.IntN(2)]
+	if m.rnd.IntN(3) == 0 {
+		spec.Outputs = []task.Output{{Path: "x"}, {Path: "y", Optional: true}}[m.rnd.IntN(2):]
 	}
 	return task.Task{ID: spec.ID, Spec: spec, Index: -1, Seq: uint64(len(m.file)), Submitted: m.c.now}
 }
@@ -176,12 +201,16 @@ func (m *sim) settle() error {
 			m.exit(l)
 		}
 	}
+	for _, x := range m.c.executors {
+		m.c.tellExit(x)
+	}
 	m.offer()
+	m.answerFetch()
 	err := m.work(1000)
 	if err == nil && m.s != nil {
 		err = m.onCalm()
 	}
-	if err == nil && !m.cfg.Once && m.s != nil && m.s.queue.Len() == m.s.ended() {
+	if err == nil && !m.cfg.Once && m.s != nil && m.s.queue.Len() == m.s.ended() && m.counted() == 0 {
 		m.done = true // nothing is left to do, and it waits for the file to change
 	}
 	return err
@@ -236,7 +265,10 @@ func (m *sim) next() Event {
 }
 
 func (m *sim) step(ev Event) error {
+	m.onHeard(ev)
 	switch ev := ev.(type) {
+	case Collected:
+		m.onCollected(ev)
 	case Load:
 		m.read = ev.Tasks
 	case Interrupt:
@@ -246,7 +278,11 @@ func (m *sim) step(ev Event) error {
 			}
 		}
 	}
-	m.batch.add(m.s.step(m.c.now, ev))
+	eff := m.s.step(m.c.now, ev)
+	m.batch.add(eff)
+	if err := m.onCalls(eff.Calls); err != nil {
+		return fmt.Errorf("after %T: %w", ev, err)
+	}
 	if m.batch.Over != nil {
 		return nil
 	}

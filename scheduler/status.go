@@ -110,7 +110,7 @@ func fill(a *task.Attempt, u *update) {
 // onStaleUpdate is about a launch that was given up, of a task that lives on.
 func (s *state) onStaleUpdate(t *task.Task, a *task.Attempt, u *update, launch string) {
 	fill(a, u)
-	if u.state != mesos.TASK_FINISHED {
+	if u.state != mesos.TASK_FINISHED || a != nil && a.Reason == outputMissing {
 		s.unwantedUpdate(u, launch)
 		return
 	}
@@ -119,7 +119,9 @@ func (s *state) onStaleUpdate(t *task.Task, a *task.Attempt, u *update, launch s
 		s.killUnwanted(task.LaunchID(t.ID, newer.Number), newer.Agent, t.Spec.KillGrace)
 	}
 	if a == nil { // of so long ago that it was forgotten
-		a = &task.Attempt{Number: u.launch, Agent: u.agent, Host: u.agent, Framework: s.framework.ID, Executor: u.executor}
+		t.History = slices.Insert(t.History, 0, task.Attempt{Number: u.launch, Agent: u.agent, Host: u.agent,
+			Framework: s.framework.ID, Executor: u.executor})
+		a = &t.History[0]
 	}
 	a.State, a.Reason, a.Message = u.state.String(), u.reasonName(), u.message
 	a.Ended = u.at // not when it was given up
@@ -148,9 +150,8 @@ func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
 		s.onAlive(t, a, u)
 	case u.state == mesos.TASK_FINISHED:
 		s.endBy(t, a, task.Finished, u)
-	case a.Executor != "" && noRoomForExecutor(u):
-		t.Attempts-- // the master turned it down
-		s.infra(t, a, u.reasonName(), u.message, 0)
+	case noRoomForExecutor(u):
+		s.turnedDown(t, a, u)
 	case u.state == mesos.TASK_ERROR:
 		s.endBy(t, a, task.Failed, u)
 	case u.infrastructure() || a.Executor != "" && u.containerLimit():
@@ -161,7 +162,7 @@ func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
 		s.takeBack(t, a, u, "never left the master")
 	case u.state == mesos.TASK_DROPPED:
 		s.infraBy(t, a, u)
-	case u.state == mesos.TASK_GONE && u.reason == mesos.REASON_RECONCILIATION && unseen:
+	case u.state == mesos.TASK_GONE && u.reason == mesos.REASON_RECONCILIATION && unseen && u.executor == "": // else it was there
 		s.takeBack(t, a, u, "never arrived")
 	case u.unsure():
 		s.onUnsure(t, a, u)

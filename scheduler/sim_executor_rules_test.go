@@ -1,0 +1,149 @@
+package scheduler
+
+import (
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"cmdq/task"
+)
+
+// simKnown is what cmdq can know of executors, for the rules.
+type simKnown struct {
+	shut  map[string]bool // SHUTDOWN was sent for it: never again
+	ended map[string]bool // this process heard that it has ended
+	unfit map[string]bool // agents: this process heard that they cannot run one
+}
+
+// forget: the process ended.
+func (k *simKnown) forget() { k.ended, k.unfit = map[string]bool{}, map[string]bool{} }
+
+// onHeard notes what an event says of executors. It comes before the step.
+func (m *sim) onHeard(ev Event) {
+	switch ev := ev.(type) {
+	case Subscribed:
+		clear(m.known.unfit) // agents that hold nothing of ours are forgotten
+	case AgentLost:
+		delete(m.known.unfit, ev.Agent)
+	case ExecutorLost:
+		m.known.ended[ev.Agent+" "+ev.Executor] = true
+		if a := m.s.agents[ev.Agent]; a != nil && a.executor(ev.Executor) != nil && ev.Status == notExecutable<<8 {
+			m.known.unfit[ev.Agent] = true
+		}
+	}
+}
+
+// onCalls looks at what a step decided about executors.
+func (m *sim) onCalls(calls []*sched.Call) error {
+	for _, call := range calls {
+		switch call.Type {
+		case sched.Call_SHUTDOWN:
+			agent, id := call.Shutdown.AgentID.Value, call.Shutdown.ExecutorID.Value
+			for t := range m.s.queue.Active() {
+				if a := t.Current(); a.Agent == agent && a.Executor == id {
+					return errBroken("executor %s on %s is shut down while it runs %s", id, agent, t.ID)
+				}
+			}
+			m.known.shut[agent+" "+id] = true
+		case sched.Call_ACCEPT:
+			for i := range call.Accept.Operations[0].Launch.TaskInfos {
+				if err := m.onLaunch(&call.Accept.Operations[0].Launch.TaskInfos[i]); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// onLaunch looks at who is to run a launch.
+func (m *sim) onLaunch(info *mesos.TaskInfo) error {
+	id, n := task.ParseLaunchID(info.TaskID.Value)
+	t, agent := m.s.queue.Get(id), info.AgentID.Value
+	byOwn := t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && m.cfg.Executor.Default
+	if byOwn != (info.Executor != nil) || byOwn == (info.Command != nil) {
+		return errBroken("%s should go to our executor: %v", info.TaskID.Value, byOwn)
+	}
+	if !byOwn {
+		return nil
+	}
+	x := info.Executor
+	user := t.Spec.User
+	if user == "" && !m.cfg.Own && m.s.framework.User != m.cfg.User {
+		user = m.cfg.User
+	}
+	switch {
+	case m.known.shut[agent+" "+x.ExecutorID.Value] || m.known.ended[agent+" "+x.ExecutorID.Value]:
+		return errBroken("%s goes to executor %s on %s, which has ended", info.TaskID.Value, x.ExecutorID.Value, agent)
+	case m.known.unfit[agent]:
+		return errBroken("%s goes to %s, which cannot run our executor", info.TaskID.Value, agent)
+	case x.Command.GetUser() != user:
+		return errBroken("%s of user %q goes to the executor of %q", info.TaskID.Value, user, x.Command.GetUser())
+	case string(info.Data) != string(simData(t, n)):
+		return errBroken("%s is to run %q", info.TaskID.Value, info.Data)
+	}
+	return nil
+}
+
+// onIdle: no executor is kept for longer than it has to be.
+func (m *sim) onIdle() error {
+	for id, a := range m.s.agents {
+		for _, x := range a.executors {
+			if x.active == 0 && m.c.now.Sub(x.idle) > m.cfg.Executor.Idle/2 {
+				return errBroken("executor %s on %s has had nothing to do for %s and is still counted", x.id, id, m.c.now.Sub(x.idle))
+			}
+		}
+	}
+	return nil
+}
+
+// counted is how many executors cmdq counts.
+func (m *sim) counted() int {
+	n := 0
+	for _, a := range m.s.agents {
+		n += len(a.executors)
+	}
+	return n
+}
+
+// mishap lets something happen to an executor, or to the agents of executors.
+func (m *sim) mishap() {
+	var alive []*simExecutor
+	for _, x := range m.c.executors {
+		if x.alive {
+			alive = append(alive, x)
+		}
+		if x.untold && m.rnd.IntN(2) == 0 {
+			m.c.tellExit(x)
+		}
+	}
+	if len(alive) == 0 {
+		return
+	}
+	x := alive[m.rnd.IntN(len(alive))]
+	switch n := m.rnd.IntN(16); {
+	case x.agent.unfit:
+		m.c.endExecutor(x, mesos.TASK_FAILED, mesos.REASON_EXECUTOR_TERMINATED, notExecutable<<8)
+	case n == 0:
+		m.c.kill9(x)
+	case n == 1:
+		m.c.endExecutor(x, mesos.TASK_FAILED, mesos.REASON_CONTAINER_LIMITATION_MEMORY, 9)
+	case n == 2 && !x.sent:
+		m.c.endExecutor(x, mesos.TASK_FAILED, mesos.REASON_CONTAINER_LAUNCH_FAILED, 1<<8)
+	case n == 3 && !x.sent:
+		m.c.endExecutor(x, mesos.TASK_FAILED, mesos.REASON_EXECUTOR_REGISTRATION_TIMEOUT, 9)
+	case n < 6 && !m.cfg.Own:
+		m.c.restart(x.agent, func(*simExecutor) bool { return m.rnd.IntN(3) > 0 })
+	case n < 9 && !x.running():
+		m.c.leaves(x)
+	}
+}
+
+// running: a command of it is up, or about to be.
+func (x *simExecutor) running() bool {
+	for _, l := range x.launches {
+		if x.holds(l) && (l.told || l.ran) {
+			return true
+		}
+	}
+	return false
+}
