@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -101,17 +103,62 @@ func TestExecutorQuick(t *testing.T) {
 	}
 }
 
-// TestExecutorLoud has 200 commands write a megabyte each at the same time.
+// TestExecutorLoud has 200 commands that run at the same time write a megabyte
+// each, and compares what they wrote.
 func TestExecutorLoud(t *testing.T) {
 	t.Parallel()
 	f := startFramework(t, local.Config{})
-	tasks := many(200, "loud", `i=0; while [ $i -lt 16 ]; do printf '%65536s' x; i=$((i+1)); done`)
+	dir := t.TempDir()
+	// Lines of 4 KB that tell whose they are, and their place.
+	tasks := many(200, "loud", `until [ -e `+dir+`/gate ]; do sleep 1; done
+		id=${MESOS_DIRECTORY##*/} i=0; while [ $i -lt 256 ]; do printf '%-4095s\n' "$id $i"; i=$((i+1)); done`)
 	f.run(f.cmdqExecutor("x1"), tasks)
+	f.waitAll(tasks, lib.TASK_RUNNING) // all are there
+	touch(t, dir, "gate")
 	f.waitAll(tasks, lib.TASK_FINISHED)
 	for id := range tasks {
-		if n := len(f.output("x1", id, "stdout")); n != 1<<20 {
-			t.Errorf("%s: %d bytes", id, n)
+		var want strings.Builder
+		for i := range 256 {
+			fmt.Fprintf(&want, "%-4095s\n", id+" "+strconv.Itoa(i))
 		}
+		if got := f.output("x1", id, "stdout"); got != want.String() {
+			t.Errorf("%s wrote something else, of %d bytes", id, len(got))
+		}
+	}
+}
+
+// TestExecutorKillIgnored: a command that ignores SIGTERM, and what it started,
+// get SIGKILL when the grace is over, and not before.
+func TestExecutorKillIgnored(t *testing.T) {
+	t.Parallel()
+	f := startFramework(t, local.Config{})
+	grace := executor.Duration(500 * time.Millisecond)
+	f.run(f.cmdqExecutor("x1"), map[string]executor.Command{
+		"stubborn": {Command: "trap 'echo TERM' TERM; sh -c \"trap '' TERM; sleep 1000\" & echo up; while :; do sleep 0.02; done", KillGrace: &grace},
+		"docile":   {Command: "echo up; sleep 1000", KillGrace: &grace},
+	})
+	for _, id := range []string{"stubborn", "docile"} {
+		f.waitState(id, lib.TASK_RUNNING)
+		f.waitOutput("x1", id, "up\n")
+	}
+	began := time.Now()
+	f.kill("stubborn")
+	f.kill("docile")
+	f.waitState("stubborn", lib.TASK_KILLED)
+	if took := time.Since(began); took < time.Duration(grace) {
+		t.Errorf("SIGKILL after %s, before the grace of %s was over", took, time.Duration(grace))
+	}
+	f.waitState("docile", lib.TASK_KILLED)
+	for id, message := range map[string]string{"stubborn": "Command terminated with signal Killed", "docile": "Command terminated with signal Terminated"} {
+		if got := f.states(id); got != "RUNNING KILLING KILLED" || f.last(id).GetMessage() != message {
+			t.Errorf("%s: %s %q, want %q", id, got, f.last(id).GetMessage(), message)
+		}
+	}
+	if out := f.output("x1", "stubborn", "stdout"); out != "up\nTERM\n" {
+		t.Errorf("it wrote %q: not one SIGTERM", out)
+	}
+	if left := processesWith("tasks/stubborn"); left != nil {
+		t.Errorf("left: %v", left)
 	}
 }
 
@@ -170,10 +217,66 @@ func TestExecutorAgentRestarts(t *testing.T) {
 	}
 	touch(t, dir, "gate2")
 	f.waitAll(long, lib.TASK_FINISHED)
+	f.expect(short, "RUNNING FINISHED")
+	f.expect(long, "RUNNING FINISHED")
 	for id := range long {
 		if n := len(f.output("x1", id, "stdout")); n != 3 {
 			t.Errorf("%s ran again, or not to its end: %d bytes", id, n)
 		}
+	}
+}
+
+// TestExecutorAgentRestartsBusy kills the agent again and again while thousands
+// of launches and updates are on their way. Each command runs once and is told to
+// have finished, or was lost before it was started, and that is told.
+func TestExecutorAgentRestartsBusy(t *testing.T) {
+	t.Parallel()
+	n := 3000
+	if testing.Short() {
+		n = 500
+	}
+	f := startFramework(t, local.Config{Chaos: true})
+	log := filepath.Join(t.TempDir(), "log")
+	tasks := many(n, "t", `echo ${MESOS_DIRECTORY##*/} >>`+log)
+	f.run(f.cmdqExecutor("x1"), tasks)
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	for _, share := range []int{1, 20, 40, 60, 80} { // percent of the tasks
+		f.wait(strconv.Itoa(share)+"%", func() bool { return len(f.told) > n*share/100 })
+		for range random.IntN(100) {
+			f.take(<-f.conn.Incoming())
+		}
+		if err := f.cluster.KillAgent(0); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.cluster.StartAgent(0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.wait("end of all", func() bool { return every(tasks, f.ended) })
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := map[string]int{}
+	for id := range strings.FieldsSeq(string(text)) {
+		ran[id]++
+	}
+	finished, wrong := 0, 0
+	for id := range tasks {
+		switch s := f.last(id); {
+		case s.GetState() == lib.TASK_FINISHED && ran[id] == 1:
+			finished++
+		case s.GetState() != lib.TASK_FINISHED && ran[id] == 0 && !strings.Contains(f.states(id), "RUNNING"):
+		default:
+			if wrong++; wrong <= 5 {
+				t.Errorf("seed %d: %s: %s, ran %d times: %v", seed, id, f.states(id), ran[id], s)
+			}
+		}
+	}
+	t.Logf("%d of %d finished, %d wrong", finished, n, wrong)
+	if finished == 0 {
+		t.Error("not one finished")
 	}
 }
 
@@ -187,30 +290,42 @@ func (f *testFramework) waitGone(text string) {
 	}
 }
 
-// TestExecutorAgentHangs: an agent that answers nothing for so long that the
-// master gives it up, and then goes on.
-func TestExecutorAgentHangs(t *testing.T) {
+// TestExecutorAgentUnreachable: an agent that answers nothing for so long that
+// the master gives it up, and then goes on: what ended meanwhile and what still
+// runs is told of.
+func TestExecutorAgentUnreachable(t *testing.T) {
 	t.Parallel()
 	f := startFramework(t, local.Config{Chaos: true, AgentPingTimeout: 100 * time.Millisecond, MaxAgentPingTimeouts: 3})
 	dir := t.TempDir()
 	gate := filepath.Join(dir, "gate")
-	tasks := many(20, "t", "until [ -e "+gate+" ]; do sleep 0.02; done")
-	f.run(f.cmdqExecutor("x1"), tasks)
-	f.waitAll(tasks, lib.TASK_RUNNING)
+	wait := func(gate string) string { return "echo up; until [ -e " + gate + " ]; do sleep 0.02; done" }
+	short, long := many(20, "short", wait(gate)), many(20, "long", wait(gate+"2"))
+	all := maps.Clone(short)
+	maps.Copy(all, long)
+	f.run(f.cmdqExecutor("x1"), all)
+	f.waitAll(all, lib.TASK_RUNNING)
 	if err := f.cluster.HangAgent(0); err != nil {
 		t.Fatal(err)
 	}
-	f.waitAll(tasks, lib.TASK_UNREACHABLE)
+	f.waitAll(all, lib.TASK_UNREACHABLE)
 	touch(t, dir, "gate")
-	f.waitGone("/tasks/t-")
+	f.waitGone("/tasks/short-")
 	if err := f.cluster.ResumeAgent(0); err != nil {
 		t.Fatal(err)
 	}
-	f.waitAll(tasks, lib.TASK_FINISHED)
+	f.waitAll(short, lib.TASK_FINISHED)
+	f.waitAll(long, lib.TASK_RUNNING)
+	touch(t, dir, "gate2")
+	f.waitAll(long, lib.TASK_FINISHED)
+	for id := range all {
+		if out := f.output("x1", id, "stdout"); out != "up\n" {
+			t.Errorf("%s wrote %q: it ran again", id, out)
+		}
+	}
 }
 
-// TestExecutorSchedulerAway: what happens while the scheduler is away it hears
-// when it is back.
+// TestExecutorSchedulerAway: 10,000 updates that nobody acknowledges while the
+// scheduler is away, which hears all of them when it is back.
 func TestExecutorSchedulerAway(t *testing.T) {
 	t.Parallel()
 	n := 5000 // of two updates each: as many as the agent has to keep
@@ -259,7 +374,7 @@ func TestExecutorIdle(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	id := func() string { return "x" + strconv.Itoa(executors) }
-	for i := range 40 {
+	for i := range 60 {
 		if _, gone := f.failed[id()]; gone {
 			executors++
 		}
@@ -278,16 +393,14 @@ func TestExecutorIdle(t *testing.T) {
 		default:
 			t.Errorf("seed %d: %s: %s, ran %d times", seed, task, f.states(task), ran)
 		}
-		timer := time.After(time.Duration(random.IntN(60)) * time.Millisecond)
-		f.wait("time", func() bool {
+		for timer := time.After(time.Duration(40+random.IntN(40)) * time.Millisecond); timer != nil; { // about when it ends
 			select {
 			case <-timer:
-				return true
+				timer = nil
 			case in := <-f.conn.Incoming():
 				f.take(in)
 			}
-			return false
-		})
+		}
 	}
 	t.Logf("%d finished, %d found an executor that ended, of %d executors", finished, lost, executors)
 	f.wait("end of "+id(), func() bool { _, gone := f.failed[id()]; return gone })

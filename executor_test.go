@@ -144,7 +144,7 @@ func (f *testFramework) take(in mesosapi.Incoming) {
 
 func (f *testFramework) onUpdate(s lib.TaskStatus) {
 	id := s.TaskID.Value
-	again := slices.ContainsFunc(f.told[id], func(old lib.TaskStatus) bool { return string(old.UUID) == string(s.UUID) })
+	again := len(s.UUID) > 0 && slices.ContainsFunc(f.told[id], func(old lib.TaskStatus) bool { return string(old.UUID) == string(s.UUID) })
 	if !again {
 		f.told[id] = append(f.told[id], s)
 	}
