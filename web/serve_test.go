@@ -206,13 +206,43 @@ func TestCloseWaits(t *testing.T) {
 	}
 }
 
+// TestCloseWaitsForAll: also for a handler that outlives its connection.
+func TestCloseWaitsForAll(t *testing.T) {
+	l, err := Listen("", "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	s := Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		<-release
+	}), silent())
+	_, r := begin(t, l.URL()+"/")
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	if _, err := r.ReadByte(); err == nil {
+		t.Error("something came")
+	}
+	select { // the connection is cut
+	case <-closed:
+		t.Error("Close did not wait for the handler")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestUnwantedBody: a body that never ends is not waited for.
 func TestUnwantedBody(t *testing.T) {
 	a, _ := serveArtifacts(t)
 	began := time.Now()
-	answer, _ := raw(t, a.base[len("http://"):], "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx")
-	if answer.StatusCode != 404 || time.Since(began) > headerTimeout {
-		t.Error(answer.Status, time.Since(began))
+	for _, size := range []string{"Content-Length: 1000", "Content-Length: 1000000", "Transfer-Encoding: chunked"} {
+		answer, _ := raw(t, a.base[len("http://"):], "POST / HTTP/1.1\r\nHost: x\r\n"+size+"\r\n\r\n1")
+		if answer.StatusCode != 404 || time.Since(began) > headerTimeout {
+			t.Error(size, answer.Status, time.Since(began))
+		}
 	}
 }
 
