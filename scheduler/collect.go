@@ -131,13 +131,18 @@ func (s *state) chargeMissing(t *task.Task, a *task.Attempt, missing []string) {
 	if a != nil {
 		a.Reason, a.Message = outputMissing, text // once, however often it is told that it finished
 	}
+	if t.Stop == task.Cancelled {
+		t.End.State = task.Killed
+		s.conclude(t, a)
+		return
+	}
 	t.Charged++
 	if t.Spec.Retries >= 0 && t.Charged > t.Spec.Retries {
 		t.End.State = task.Failed
 		s.conclude(t, a)
 		return
 	}
-	t.End = nil
+	t.End, t.Stop = nil, task.NotStopped
 	wait := s.cfg.backoff(retryFirst, retryMax, t.Charged)
 	s.taskNote(logrus.WarnLevel, t, a, "%s; next attempt in %s", text, wait.Round(10*time.Millisecond))
 	s.queue.Retry(t.ID, s.now.Add(wait))

@@ -59,6 +59,9 @@ func (m *sim) onCalls(calls []*sched.Call) error {
 func (m *sim) onLaunch(info *mesos.TaskInfo) error {
 	id, n := task.ParseLaunchID(info.TaskID.Value)
 	t, agent := m.s.queue.Get(id), info.AgentID.Value
+	if t.Stop != task.NotStopped {
+		return errBroken("%s is launched, and somebody asked for its end (%d)", info.TaskID.Value, t.Stop)
+	}
 	byOwn := t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && m.cfg.Executor.Default
 	if byOwn != (info.Executor != nil) || byOwn == (info.Command != nil) {
 		return errBroken("%s should go to our executor: %v", info.TaskID.Value, byOwn)
