@@ -244,8 +244,8 @@ func (a *agent) readPart(name string, offset uint64, length *uint64) (data []byt
 		if length != nil {
 			want = min(want, *length)
 		}
-		if offset >= size {
-			return nil
+		if data = []byte{}; offset >= size {
+			return nil // not nil: data is required, which counts in protobuf
 		}
 		data = make([]byte, min(want, size-offset))
 		n, err := f.ReadAt(data, int64(offset))
