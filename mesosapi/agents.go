@@ -259,7 +259,7 @@ func agentIn(body []byte, master, id string) (addr string, err error) {
 func addressOf(pid string) (string, error) {
 	_, hostport, ok := strings.Cut(pid, "@")
 	at, err := netip.ParseAddrPort(hostport)
-	if !ok || err != nil || at.Port() == 0 || at.Addr().IsUnspecified() || at.Addr().IsMulticast() {
+	if !ok || err != nil || at.Port() == 0 || at.Addr().IsUnspecified() || at.Addr().IsMulticast() || at.Addr().Zone() != "" {
 		return "", fmt.Errorf("%q is no address of an agent", oneLine(pid))
 	}
 	return at.String(), nil

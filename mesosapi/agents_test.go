@@ -10,6 +10,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -312,4 +313,24 @@ func TestAgentsClose(t *testing.T) {
 	if _, err := b.Agent(ctx, "S1"); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+}
+
+func FuzzAgentIn(f *testing.F) {
+	f.Add([]byte(`{"slaves":[{"id":"S1","pid":"slave(1)@127.0.0.1:5051"}]}`))
+	f.Add([]byte(`{"slaves":[{"id":"S1","pid":"slave(1)@[::1]:5051"}]}`))
+	f.Add([]byte(`{"slaves":[{"id":"S1","pid":"slave(1)@evil/x?@:5051"}]}`))
+	f.Add([]byte(`{"slaves":[{"id":"S1","pid":"@[fe80::1%25eth0]:1"}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		addr, err := agentIn(body, "m:1", "S1")
+		if (err == nil) == (addr == "") {
+			t.Fatalf("%q, %v", addr, err)
+		}
+		if err != nil {
+			return
+		}
+		u, err := url.Parse("http://" + addr + "/x?y")
+		if err != nil || u.Host != addr || u.User != nil || u.Path != "/x" || u.Port() == "" {
+			t.Errorf("%q is no host of an address: %v", addr, err)
+		}
+	})
 }

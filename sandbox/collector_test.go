@@ -285,3 +285,23 @@ func TestCollectorGoesOn(t *testing.T) {
 		t.Errorf("%d files", len(got))
 	}
 }
+
+// BenchmarkCollector fetches an output of one small file of each of many tasks.
+func BenchmarkCollector(b *testing.B) {
+	f := newTree(b, map[string]string{"a.txt": "A", "stderr": "e"})
+	dir := b.TempDir()
+	underWay := make(chan bool, 64)
+	c := NewCollector(f, func(_ context.Context, r Result) {
+		if r.Err != nil {
+			b.Error(r.Err)
+		}
+		<-underWay
+	})
+	defer c.Close()
+	for i := 0; b.Loop(); i++ {
+		q := requestOf(task.ID(fmt.Sprint("task-", i)), "a")
+		q.Outputs, q.OutputsTo = wanted("*.txt"), Place{dir, string(q.ID)}
+		underWay <- true
+		c.Add(q)
+	}
+}

@@ -12,6 +12,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -55,12 +56,12 @@ func (l Launch) virtual() string {
 
 // check refuses a launch whose ids are no ids: they become parts of paths.
 func (l Launch) check() error {
-	for what, id := range map[string]string{"framework": l.Framework, "agent": l.Agent, "task": l.Task, "executor": l.executor()} {
+	for _, id := range []string{l.Framework, l.Agent, l.executor(), l.Task} {
 		if err := checkName(id); err != nil {
-			return &Refused{Words: fmt.Sprintf("%s id %.300q: %v", what, id, err)}
+			return refused("id %.300q: %v", id, err)
 		}
 		if strings.ContainsFunc(id, unicode.IsControl) {
-			return &Refused{Words: fmt.Sprintf("%s id %.300q is no id", what, id)}
+			return refused("id %.300q: it holds control characters", id)
 		}
 	}
 	return nil
@@ -73,13 +74,13 @@ const maxName = 255
 func checkName(name string) error {
 	switch {
 	case name == "":
-		return fmt.Errorf("an empty name")
+		return errors.New("an empty name")
 	case name == "." || name == "..":
-		return fmt.Errorf("not a name of its own")
+		return errors.New("not a name of its own")
 	case len(name) > maxName:
 		return fmt.Errorf("longer than %d bytes", maxName)
 	case strings.ContainsAny(name, "/\x00"):
-		return fmt.Errorf("a path and no name")
+		return errors.New("a path and no name")
 	}
 	return nil
 }
@@ -91,11 +92,11 @@ func checkPath(path string) error {
 		return nil
 	}
 	if len(path) > maxPath {
-		return &Refused{Words: fmt.Sprintf("a path longer than %d bytes", maxPath)}
+		return refused("a path longer than %d bytes", maxPath)
 	}
 	for part := range strings.SplitSeq(path, "/") {
 		if err := checkName(part); err != nil {
-			return &Refused{Words: fmt.Sprintf("path %.300q: %v", path, err)}
+			return refused("path %.300q: %v", path, err)
 		}
 	}
 	return nil

@@ -37,13 +37,15 @@ const partPrefix = ".cmdq-part-"
 // another one in the same place.
 type folder struct {
 	place  Place
-	root   *os.Root
+	dir    *os.Root // Place.Dir
+	root   *os.Root // the place
 	launch Launch
 	what   string
 }
 
 func (p Place) open(l Launch, what string) (*folder, error) {
-	if !filepath.IsLocal(p.Name) || path.Clean(p.Name) == "." {
+	p.Name = path.Clean(p.Name)
+	if !filepath.IsLocal(p.Name) || p.Name == "." {
 		return nil, refused("%q cannot be below %s", p.Name, p.Dir)
 	}
 	if err := os.MkdirAll(p.Dir, 0o777); err != nil {
@@ -53,18 +55,22 @@ func (p Place) open(l Launch, what string) (*folder, error) {
 	if err != nil {
 		return nil, localError(err)
 	}
-	defer dir.Close()
 	if err := dir.MkdirAll(p.Name, 0o777); err != nil {
+		dir.Close()
 		return nil, fmt.Errorf("make %s: %w", p, localError(err))
 	}
 	root, err := dir.OpenRoot(p.Name)
 	if err != nil {
+		dir.Close()
 		return nil, fmt.Errorf("open %s: %w", p, localError(err))
 	}
-	return &folder{place: p, root: root, launch: l, what: what}, nil
+	return &folder{place: p, dir: dir, root: root, launch: l, what: what}, nil
 }
 
-func (d *folder) close() { d.root.Close() }
+func (d *folder) close() {
+	d.root.Close()
+	d.dir.Close()
+}
 
 func (d *folder) at(name string) string { return filepath.Join(d.place.String(), name) }
 
@@ -170,29 +176,45 @@ func (d *folder) have(out *os.File, f found) (int64, error) {
 // install puts what was fetched in its place, each file at once, and makes sure
 // that it stays there when the machine stops.
 func (d *folder) install(o *outputs) error {
-	dirs := map[string]bool{".": true}
+	touched := map[string]bool{} // directories in the place
 	for _, dir := range o.dirs {
-		if err := d.root.MkdirAll(dir, 0o777); err != nil {
-			return fmt.Errorf("make %s: %w", d.at(dir), localError(err))
+		if err := d.mkdir(dir, touched); err != nil {
+			return err
 		}
-		dirs[dir] = true
 	}
 	for _, f := range o.files {
-		dir := path.Dir(f.name)
-		if !dirs[dir] {
-			if err := d.root.MkdirAll(dir, 0o777); err != nil {
-				return fmt.Errorf("make %s: %w", d.at(dir), localError(err))
-			}
-			dirs[dir] = true
+		if err := d.mkdir(path.Dir(f.name), touched); err != nil {
+			return err
 		}
 		if err := d.root.Rename(d.part(f), f.name); err != nil {
 			return fmt.Errorf("write %s: %w", d.at(f.name), localError(err))
 		}
 	}
-	for dir := range dirs {
+	for dir := range touched {
 		if err := syncDir(d.root, dir); err != nil {
 			return fmt.Errorf("write %s: %w", d.at(dir), err)
 		}
+	}
+	for dir := path.Dir(d.place.Name); ; dir = path.Dir(dir) {
+		if err := syncDir(d.dir, dir); err != nil {
+			return fmt.Errorf("write %s: %w", filepath.Join(d.place.Dir, dir), err)
+		}
+		if dir == "." {
+			return nil
+		}
+	}
+}
+
+// mkdir makes a directory in the place and notes it with those above it.
+func (d *folder) mkdir(dir string, touched map[string]bool) error {
+	if touched[dir] {
+		return nil
+	}
+	if err := d.root.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("make %s: %w", d.at(dir), localError(err))
+	}
+	for ; !touched[dir]; dir = path.Dir(dir) {
+		touched[dir] = true
 	}
 	return nil
 }

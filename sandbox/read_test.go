@@ -27,6 +27,9 @@ func TestRead(t *testing.T) {
 	l := c.run("t1", makeContent)
 	remote, disk := &Remote{Door: c.agents}, Disk{Dir: c.dir}
 	t.Run("remote", func(t *testing.T) { checkReading(t, remote, l) })
+	if os.Getenv("CMDQ_TEST_MASTER") != "" {
+		return // another Mesos is not read from disk, and does not end
+	}
 	t.Run("disk", func(t *testing.T) { checkReading(t, disk, l) })
 	c.stop()
 	t.Run("disk after the end", func(t *testing.T) { checkReading(t, disk, l) })
