@@ -27,7 +27,7 @@ func (s *state) subscribe() {
 	call := new(api.Call_Subscribe)
 	for _, t := range s.inOrder() {
 		if !t.heard {
-			call.UnacknowledgedTasks = append(call.UnacknowledgedTasks, t.info)
+			call.UnacknowledgedTasks = append(call.UnacknowledgedTasks, t.brief())
 		}
 		for _, u := range t.updates {
 			u.sent = true
@@ -35,6 +35,13 @@ func (s *state) subscribe() {
 		}
 	}
 	s.eff.subscribe = call
+}
+
+// brief is what an agent looks at of a task that it never heard of from us: which
+// one it is (Mesos: src/slave/slave.cpp, subscribe). With what they run, some
+// thousands of tasks would make a message that an agent may refuse.
+func (t *task) brief() mesos.TaskInfo {
+	return mesos.TaskInfo{Name: t.info.Name, TaskID: t.info.TaskID, AgentID: t.info.AgentID}
 }
 
 // onSubscribed: what went along with the SUBSCRIBE was handled before this.

@@ -240,8 +240,8 @@ func (e *edges) do(eff effects) {
 	for i := range eff.updates {
 		e.agent.Update(eff.updates[i])
 	}
-	for _, id := range eff.abandon {
-		e.shop.abandon(id)
+	for _, j := range eff.abandon {
+		e.shop.abandon(j)
 	}
 	for _, j := range eff.prepare {
 		e.shop.prepare(j)

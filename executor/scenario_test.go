@@ -51,6 +51,7 @@ type scene struct {
 	now   time.Time
 	out   strings.Builder
 	over  bool
+	jobs  map[string][]*job // that are being prepared, by task
 }
 
 func testRules() rules {
@@ -67,7 +68,7 @@ func testRules() rules {
 
 func playScenario(t *testing.T, text string) string {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	p := &scene{t: t, start: start, now: start}
+	p := &scene{t: t, start: start, now: start, jobs: map[string][]*job{}}
 	r := testRules()
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
@@ -144,11 +145,13 @@ func (p *scene) play(words []string) {
 		if arg(2) != "" {
 			err = fmt.Errorf("%s", strings.TrimPrefix(arg(2), "fault "))
 		}
-		if words[0] == "prepared" {
-			p.step(prepared{id: id.Value, err: err, fault: strings.HasPrefix(arg(2), "fault ")})
-		} else {
+		if words[0] == "started" {
 			p.step(started{id: id.Value, err: err})
+			break
 		}
+		j := p.jobs[id.Value][0] // in the order of their launches
+		p.jobs[id.Value] = p.jobs[id.Value][1:]
+		p.step(prepared{job: j, err: err, fault: strings.HasPrefix(arg(2), "fault ")})
 	case "exited":
 		n, err := strconv.Atoi(arg(2))
 		if err != nil {
@@ -220,11 +223,12 @@ func (p *scene) show(eff effects, timed bool) {
 	for i := range eff.updates {
 		say("UPDATE %s", shown(&eff.updates[i]))
 	}
-	for _, id := range eff.abandon {
-		say("abandon %s", id)
+	for _, j := range eff.abandon {
+		say("abandon %s", j.id)
 	}
 	for _, j := range eff.prepare {
 		say("prepare %s", j.id)
+		p.jobs[j.id] = append(p.jobs[j.id], j)
 	}
 	for _, j := range eff.start {
 		say("start %s", j.id)

@@ -185,7 +185,7 @@ func (m *model) do(eff effects) {
 	}
 	m.calls = append(m.calls, eff.updates...)
 	for _, j := range eff.prepare {
-		m.inner = append(m.inner, prepared{id: j.id})
+		m.inner = append(m.inner, prepared{job: j})
 	}
 	for _, j := range eff.start {
 		m.begun[j.id]++

@@ -45,7 +45,7 @@ type (
 	}
 
 	prepared struct {
-		id    string
+		job   *job
 		err   error
 		fault bool // of the task's description: it can never work
 	}
@@ -80,7 +80,7 @@ type effects struct {
 	prepare   []*job
 	start     []*job
 	signals   []signalling
-	abandon   []string // what is being prepared and not needed any more
+	abandon   []*job // what is being prepared and not needed any more
 	notes     []note
 	exit      *int // the exit status: there is nothing more to do
 }

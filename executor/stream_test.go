@@ -3,6 +3,8 @@ package executor
 import (
 	"context"
 	"io"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,3 +73,29 @@ func (a silentAgent) Subscribe(*api.Call_Subscribe) int {
 }
 func (a silentAgent) Update(mesos.TaskStatus)             {}
 func (a silentAgent) Incoming() <-chan mesosapi.FromAgent { return a.says }
+
+// TestSubscribeIsSmall: thousands of tasks that no update was told of yet, each
+// with much to run, are named to an agent that was restarted, and no more.
+func TestSubscribeIsSmall(t *testing.T) {
+	r := testRules()
+	r.maxTasks = maxTasks
+	now := time.Now()
+	s := newState(r, now)
+	s.tick(now)
+	s.step(now, subscribed{})
+	data := []byte(`{"command":"` + strings.Repeat("x", 10_000) + `"}`)
+	for i := range maxTasks {
+		s.step(now, launched{mesos.TaskInfo{Name: "n", TaskID: mesos.TaskID{Value: strconv.Itoa(i)}, AgentID: mesos.AgentID{Value: "A"}, Data: data}})
+	}
+	s.step(now, down{err: io.EOF})
+	call := s.tick(now.Add(time.Second)).subscribe
+	if call == nil || len(call.UnacknowledgedTasks) != maxTasks || call.Size() > 1<<20 {
+		t.Fatalf("%d tasks, %d bytes", len(call.GetUnacknowledgedTasks()), call.Size())
+	}
+	for i := range call.UnacknowledgedTasks {
+		// A master or agent in C++ decodes no message without these.
+		if info := &call.UnacknowledgedTasks[i]; info.TaskID.Value != strconv.Itoa(i) || info.Name != "n" || info.AgentID.Value != "A" {
+			t.Fatalf("the %dth is %v", i, info)
+		}
+	}
+}

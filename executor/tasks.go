@@ -110,9 +110,9 @@ func usableID(id string) bool {
 }
 
 func (s *state) onPrepared(ev prepared) {
-	t := s.tasks[ev.id]
+	t := s.tasks[ev.job.id]
 	switch {
-	case t == nil || t.phase != preparing:
+	case t == nil || t.phase != preparing : // an id may have come again
 	case ev.err != nil && ev.fault:
 		s.end(t, mesos.TASK_ERROR, mesos.REASON_TASK_INVALID.Enum(), ev.err.Error())
 	case ev.err != nil:
@@ -206,7 +206,7 @@ func (s *state) kill(t *task, grace time.Duration) {
 	t.killed, t.grace = true, grace
 	switch t.phase {
 	case preparing:
-		s.eff.abandon = append(s.eff.abandon, t.id)
+		s.eff.abandon = append(s.eff.abandon, t.job)
 		s.end(t, mesos.TASK_KILLED, nil, "Killed before it was started")
 	case announced:
 		s.end(t, mesos.TASK_KILLED, nil, "Killed before it was started")

@@ -15,8 +15,15 @@ import (
 	"syscall"
 )
 
-// fetchesAtOnce bounds the tasks whose URIs are on their way; others wait.
-const fetchesAtOnce = 8
+const (
+	// fetchesAtOnce bounds the tasks whose URIs are on their way; others wait.
+	fetchesAtOnce = 8
+
+	// roomsAtOnce bounds the directories that are made at a time. Thousands of
+	// launches may come together, and each takes a thread and descriptors
+	// meanwhile, of which a process has few.
+	roomsAtOnce = 64
+)
 
 // workshop makes the directory of a task, and brings its URIs and files there.
 type workshop struct {
@@ -24,13 +31,14 @@ type workshop struct {
 	env     []string // of every command
 	fetcher *Fetcher
 	post    func(event)
-	slots   chan struct{}
+	slots   chan struct{} // who fetches has one
+	rooms   chan struct{} // who works on a directory
 	ctx     context.Context
 	cancel  context.CancelFunc
 	work    sync.WaitGroup
 
 	mu       sync.Mutex
-	underway map[string]context.CancelFunc // by task
+	underway map[*job]context.CancelFunc
 }
 
 func newWorkshop(cfg Config, post func(event)) *workshop {
@@ -38,7 +46,7 @@ func newWorkshop(cfg Config, post func(event)) *workshop {
 		sandbox: cfg.Sandbox, env: inherited(), post: post,
 		// Outside of the directories of the tasks: they may not change it by accident.
 		fetcher: &Fetcher{CacheDir: filepath.Join(cfg.Sandbox, ".fetch")},
-		slots:   make(chan struct{}, fetchesAtOnce), underway: map[string]context.CancelFunc{},
+		slots:   make(chan struct{}, fetchesAtOnce), rooms: make(chan struct{}, roomsAtOnce), underway: map[*job]context.CancelFunc{},
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	return w
@@ -48,23 +56,23 @@ func newWorkshop(cfg Config, post func(event)) *workshop {
 func (w *workshop) prepare(j *job) {
 	ctx, cancel := context.WithCancel(w.ctx)
 	w.mu.Lock()
-	w.underway[j.id] = cancel
+	w.underway[j] = cancel
 	w.mu.Unlock()
 	w.work.Go(func() {
 		defer cancel()
 		fault, err := w.equip(ctx, j)
 		w.mu.Lock()
-		delete(w.underway, j.id)
+		delete(w.underway, j)
 		w.mu.Unlock()
-		w.post(prepared{id: j.id, err: err, fault: fault})
+		w.post(prepared{job: j, err: err, fault: fault})
 	})
 }
 
 // abandon ends what is being prepared. The outcome still comes.
-func (w *workshop) abandon(id string) {
+func (w *workshop) abandon(j *job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if cancel := w.underway[id]; cancel != nil {
+	if cancel := w.underway[j]; cancel != nil {
 		cancel()
 	}
 }
@@ -76,28 +84,42 @@ func (w *workshop) close() {
 
 // equip does the work; fault says that the task's description is wrong.
 func (w *workshop) equip(ctx context.Context, j *job) (fault bool, err error) {
-	as, err := identity(j.command.User)
-	if err != nil {
-		return true, err
-	}
-	root, err := os.OpenRoot(w.sandbox)
-	if err != nil {
-		return false, err
-	}
-	defer root.Close()
 	name := filepath.Join("tasks", j.id)
-	if err := room(root, name, as); err != nil {
-		return false, err
+	err = w.inside(ctx, func(root *os.Root) error {
+		if j.as, err = identity(j.command.User); err != nil {
+			fault = true
+			return err
+		}
+		return room(root, name, j.as)
+	})
+	if err != nil {
+		return fault, err
 	}
-	j.dir, j.as = filepath.Join(w.sandbox, name), as
+	j.dir = filepath.Join(w.sandbox, name)
 	j.env = environment(w.env, j.command.Env, j.dir)
 	if err := w.fetch(ctx, j); err != nil {
 		return false, err
 	}
-	if as != nil {
-		return false, giveAway(root, name, as)
+	if j.as == nil {
+		return false, nil
 	}
-	return false, nil
+	return false, w.inside(ctx, func(root *os.Root) error { return giveAway(root, name, j.as) })
+}
+
+// inside works in the sandbox, when it is its turn.
+func (w *workshop) inside(ctx context.Context, work func(*os.Root) error) error {
+	select {
+	case w.rooms <- struct{}{}:
+		defer func() { <-w.rooms }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	root, err := os.OpenRoot(w.sandbox)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return work(root)
 }
 
 func (w *workshop) fetch(ctx context.Context, j *job) error {

@@ -5,10 +5,13 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // prepareIn prepares a command in a sandbox and returns what came of it.
@@ -30,7 +33,7 @@ func TestPrepare(t *testing.T) {
 	file := write(t, "file", []byte("text"), 0o644)
 	j := &job{id: "a.1", command: &Command{Command: "x", Env: map[string]string{"PATH": "/own", directoryVariable: "/elsewhere"},
 		Files: []CommandFile{{URL: file, Name: "bin/tool", Executable: true}}}}
-	if ev := prepareIn(t, sandbox, j); ev.err != nil || ev.id != "a.1" {
+	if ev := prepareIn(t, sandbox, j); ev.err != nil || ev.job.id != "a.1" {
 		t.Fatal(ev)
 	}
 	dir := filepath.Join(sandbox, "tasks/a.1")
@@ -83,12 +86,63 @@ func TestPrepareAbandoned(t *testing.T) {
 	for range fetchesAtOnce {
 		w.slots <- struct{}{} // all are busy
 	}
-	w.prepare(&job{id: "a", command: &Command{Command: "x", URIs: []CommandURI{{Value: fifo}}}})
-	w.abandon("a")
+	j := &job{id: "a", command: &Command{Command: "x", URIs: []CommandURI{{Value: fifo}}}}
+	w.prepare(j)
+	w.abandon(j)
 	if ev := (<-events).(prepared); ev.err == nil || ev.fault {
 		t.Errorf("it came to %v", ev)
 	}
 	w.close()
+}
+
+// TestPrepareMany: tasks that wait for others to fetch hold no descriptors.
+func TestPrepareMany(t *testing.T) {
+	const many = 1000
+	sandbox, file := t.TempDir(), write(t, "file", nil, 0o644)
+	events := make(chan event, many)
+	w := newWorkshop(Config{Sandbox: sandbox}, func(ev event) { events <- ev })
+	defer w.close()
+	for range fetchesAtOnce {
+		w.slots <- struct{}{} // all are busy
+	}
+	before := descriptors(t)
+	for i := range many {
+		w.prepare(&job{id: strconv.Itoa(i), command: &Command{Command: "x", URIs: []CommandURI{{Value: file}}}})
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for made := 0; made < many; {
+		outputs, err := filepath.Glob(filepath.Join(sandbox, "tasks/*/stderr"))
+		if made = len(outputs); err != nil || time.Now().After(deadline) {
+			t.Fatalf("%d of %d have a directory: %v", made, many, err)
+		}
+		if n := descriptors(t) - before; n > 4*roomsAtOnce {
+			t.Fatalf("%d descriptors are open", n)
+		}
+	}
+	for len(w.rooms) > 0 {
+		runtime.Gosched()
+	}
+	if n := descriptors(t) - before; n > 10 { // the tests before leave some connections
+		t.Errorf("%d descriptors are open while all wait", n)
+	}
+	for range fetchesAtOnce {
+		<-w.slots
+	}
+	for range many {
+		if ev := (<-events).(prepared); ev.err != nil {
+			t.Fatal(ev.err)
+		}
+	}
+}
+
+// descriptors counts what this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
 }
 
 // TestIdentity: only root runs commands of others.
