@@ -112,7 +112,7 @@ func usableID(id string) bool {
 func (s *state) onPrepared(ev prepared) {
 	t := s.tasks[ev.job.id]
 	switch {
-	case t == nil || t.phase != preparing : // an id may have come again
+	case t == nil || t.phase != preparing || t.job != ev.job: // an id may have come again
 	case ev.err != nil && ev.fault:
 		s.end(t, mesos.TASK_ERROR, mesos.REASON_TASK_INVALID.Enum(), ev.err.Error())
 	case ev.err != nil:
