@@ -132,6 +132,7 @@ func (r *Remote) Open(ctx context.Context, l Launch, name string, offset int64) 
 		resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", offset))
 	switch {
 	case begins && resp.Header.Get("Content-Encoding") == "":
+		watch.pause()
 		return &download{body: resp.Body, watch: watch}, nil
 	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		resp.Body.Close()
@@ -206,8 +207,9 @@ type download struct {
 }
 
 func (d *download) Read(b []byte) (int, error) {
+	d.watch.listen()
 	n, err := d.body.Read(b)
-	d.watch.heard()
+	d.watch.pause()
 	if err != nil && err != io.EOF {
 		err = d.watch.why(err)
 	}
@@ -219,7 +221,8 @@ func (d *download) Close() error {
 	return d.body.Close()
 }
 
-// silence ends a context when nothing was heard for a while.
+// silence ends a context when somebody listened for a while and heard nothing. How
+// long we ourselves do other things does not matter.
 type silence struct {
 	timer  *time.Timer
 	after  time.Duration
@@ -236,7 +239,9 @@ func watchSilence(ctx context.Context, after time.Duration) (context.Context, *s
 	return ctx, s
 }
 
-func (s *silence) heard() { s.timer.Reset(s.after) }
+func (s *silence) listen() { s.timer.Reset(s.after) }
+
+func (s *silence) pause() { s.timer.Stop() }
 
 func (s *silence) stop() {
 	s.timer.Stop()

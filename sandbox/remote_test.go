@@ -240,6 +240,26 @@ func TestRemoteSlow(t *testing.T) {
 	}
 }
 
+// TestRemoteSlowReader: that we are slow is no silence of the agent.
+func TestRemoteSlowReader(t *testing.T) {
+	text := strings.Repeat("0123456789", 1_000_000)
+	_, remote := startAgent(t, map[string]string{"x": text})
+	remote.timeout = 200 * time.Millisecond
+	r, err := remote.Open(t.Context(), testLaunch, "x", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	first := make([]byte, 10)
+	if _, err := io.ReadFull(r, first); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(3 * remote.timeout)
+	if rest, err := io.ReadAll(r); string(first)+string(rest) != text || err != nil {
+		t.Errorf("%d bytes, %v", len(rest), err)
+	}
+}
+
 // TestRemoteDownloads: an answer to a range that is not the range asked for is
 // not taken for it.
 func TestRemoteDownloads(t *testing.T) {
