@@ -270,7 +270,7 @@ func TestResume(t *testing.T) {
 func TestLarge(t *testing.T) {
 	a, _ := serveArtifacts(t)
 	file := put(t, t.TempDir(), "large", "begin")
-	const size = 512 << 20
+	const size = 256 << 20
 	if err := os.Truncate(file, size); err != nil {
 		t.Fatal(err)
 	}

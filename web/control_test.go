@@ -17,15 +17,16 @@ import (
 // stateDir is a directory whose path has at least so many bytes.
 func stateDir(t *testing.T, long int) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "web") // short; t.TempDir is not
+	top, err := os.MkdirTemp("", "web") // short; t.TempDir is not
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := os.RemoveAll(top); err != nil {
 			t.Error(err)
 		}
 	})
+	dir := top
 	for len(dir) < long {
 		dir = filepath.Join(dir, strings.Repeat("d", min(100, max(1, long-len(dir)-1))))
 	}

@@ -225,7 +225,8 @@ func TestCloseWaitsForAll(t *testing.T) {
 	}
 	select { // the connection is cut
 	case <-closed:
-		t.Error("Close did not wait for the handler")
+		close(release)
+		t.Fatal("Close did not wait for the handler")
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(release)
