@@ -42,11 +42,10 @@ var errEnding = &Error{CodeEnding, "cmdq is ending"}
 // Server answers the requests of one listener.
 type Server struct {
 	http   *http.Server
-	log    *logrus.Entry
 	end    context.CancelCauseFunc
 	accept sync.WaitGroup
 
-	mu      sync.RWMutex // guards closed, and running against a Wait that came too early
+	mu      sync.RWMutex // guards closed: once it is set, running grows no more
 	closed  bool
 	running sync.WaitGroup // requests
 }
@@ -55,7 +54,7 @@ type Server struct {
 // on. Beyond 512 connections it accepts none until one has ended.
 func Serve(l net.Listener, h http.Handler, log *logrus.Entry) *Server {
 	ctx, end := context.WithCancelCause(context.Background())
-	s := &Server{log: log, end: end}
+	s := &Server{end: end}
 	s.http = &http.Server{
 		Handler: s.bounded(h), BaseContext: func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
