@@ -78,7 +78,7 @@ func keptName(id task.ID, number int, last bool) string {
 }
 
 func (c *collector) kept(id task.ID, number int) bool {
-	_, err := os.Stat(filepath.Join(c.keep, keptName(id, number, false)))
+	_, err := os.Stat(filepath.Join(c.keep, keptName(id, number, false), "stdout")) // it comes last, and whole
 	return err == nil
 }
 

@@ -25,7 +25,22 @@ func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int) 
 			return "", fmt.Errorf("tail: %w", err)
 		}
 	}
+	if l.Executor == "" {
+		data = withoutMesos(data)
+	}
 	return lastLines(data, lines, most), nil
+}
+
+// mesosLine is a line that Mesos' command executor and its fetcher log beside
+// what the command writes (glog, from a C++ source).
+var mesosLine = regexp.MustCompile(`(?m)^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [\w.-]+\.cpp:\d+\] .*\n?`)
+
+// withoutMesos leaves out what Mesos itself logged, unless that is all there is.
+func withoutMesos(data []byte) []byte {
+	if own := mesosLine.ReplaceAll(data, nil); len(bytes.TrimSpace(own)) > 0 {
+		return own
+	}
+	return data
 }
 
 // lastLines is the clean end of a text.

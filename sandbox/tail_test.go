@@ -55,6 +55,22 @@ func FuzzLastLines(f *testing.F) {
 	})
 }
 
+func TestWithoutMesos(t *testing.T) {
+	const before = "I1121 16:32:10.331398 12106 exec.cpp:164] Version: 1.12.0\nI1121 16:32:10.334342 12122 exec.cpp:237] Executor registered on agent a-S0\n"
+	const after = "I1121 16:32:10.545082 12119 executor.cpp:1041] Command exited with status 3 (pid: 12127)\n"
+	for _, tt := range []struct{ in, want string }{
+		{before + "one\ntwo\n" + after, "one\ntwo\n"},
+		{before + after, before + after},
+		{"I1121 is no such line\n", "I1121 is no such line\n"},
+		{"one\n" + strings.TrimSuffix(after, "\n"), "one\n"},
+		{"", ""},
+	} {
+		if got := string(withoutMesos([]byte(tt.in))); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
 func TestTail(t *testing.T) {
 	l := Launch{Framework: "f", Agent: "a", Task: "t"}
 	long := strings.Repeat("line of text\n", 100_000) + "last\n"
