@@ -268,6 +268,12 @@ var stories = []story{
 		holds: until(2, "a", "b"),
 		want:  map[task.ID]storyEnd{"a": {task.Finished, 2, 0}, "b": {task.Finished, 2, 0}, "c": {task.Finished, 1, 0}},
 	}, {
+		name: "executor kept", agents: 1, plain: true, executor: true, // c goes to the one that a is in
+		tasks: []storyTask{{id: "a"}},
+		moves: []move{{started("a", 1), detach}, {started("a", 1), reload(storyTask{id: "a"}, storyTask{id: "c"})}, {started("c", 1), nothing}},
+		holds: until(3, "a", "c"),
+		want:  map[task.ID]storyEnd{"a": {task.Finished, 1, 0}, "c": {task.Finished, 1, 0}},
+	}, {
 		name: "executor lost unheard", agents: 2, executor: true,
 		tasks: []storyTask{{id: "a"}, {id: "b", by: task.ByCommand}},
 		moves: []move{{both, killExecutorsUnheard}, {started("a", 2), nothing}},

@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"strings"
+
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
@@ -12,10 +14,14 @@ type simKnown struct {
 	shut  map[string]bool // SHUTDOWN was sent for it: never again
 	ended map[string]bool // this process heard that it has ended
 	unfit map[string]bool // agents: this process heard that they cannot run one
+	doubt map[string]bool // this process heard something from which it may have ended
+	mixed bool            // some process started them otherwise than others
 }
 
 // forget: the process ended.
-func (k *simKnown) forget() { k.ended, k.unfit = map[string]bool{}, map[string]bool{} }
+func (k *simKnown) forget() {
+	k.ended, k.unfit, k.doubt = map[string]bool{}, map[string]bool{}, map[string]bool{}
+}
 
 // onHeard notes what an event says of executors. It comes before the step.
 func (m *sim) onHeard(ev Event) {
@@ -24,6 +30,17 @@ func (m *sim) onHeard(ev Event) {
 		clear(m.known.unfit) // agents that hold nothing of ours are forgotten
 	case AgentLost:
 		delete(m.known.unfit, ev.Agent)
+		m.c.executorsOn(m.c.agent(ev.Agent), func(x *simExecutor) { m.known.doubt[ev.Agent+" "+x.id] = true })
+	case Updated:
+		u := digest(ev.Status, m.c.now)
+		if t := m.s.queue.Get(u.id); t != nil && u.terminal() && !u.fromExecutor {
+			if a := t.Attempt(u.launch); a != nil {
+				m.known.doubt[a.Agent+" "+a.Executor] = true
+				if t.State.Active() && a == t.Current() && u.uuid != nil && u.reason != mesos.REASON_RECONCILIATION {
+					m.known.ended[a.Agent+" "+a.Executor] = true
+				}
+			}
+		}
 	case ExecutorLost:
 		m.known.ended[ev.Agent+" "+ev.Executor] = true
 		if a := m.s.agents[ev.Agent]; a != nil && a.executor(ev.Executor) != nil && ev.Status == notExecutable<<8 {
@@ -83,6 +100,29 @@ func (m *sim) onLaunch(info *mesos.TaskInfo) error {
 		return errBroken("%s of user %q goes to the executor of %q", info.TaskID.Value, user, x.Command.GetUser())
 	case string(info.Data) != string(simData(t, n)):
 		return errBroken("%s is to run %q", info.TaskID.Value, info.Data)
+	case strings.HasSuffix(x.ExecutorID.Value, "-"+info.TaskID.Value):
+		return m.onExecutor(x.ExecutorID.Value, agent, t)
+	}
+	return nil
+}
+
+// onExecutor looks at an executor that is started for t: the last one of its kind
+// on that agent cannot be used any more. (If that was there before flags were
+// changed, it may be known to nobody.)
+func (m *sim) onExecutor(id, agent string, t *task.Task) error {
+	kind, last := id[:len(executorIDs+"01234567-")], ""
+	for _, x := range m.c.executors {
+		if x.agent.id == agent && strings.HasPrefix(x.id, kind) && x.id != id {
+			last = x.id
+		}
+	}
+	if last == "" || m.known.mixed || m.known.ended[agent+" "+last] || m.known.doubt[agent+" "+last] {
+		return nil
+	}
+	for o := range m.s.queue.Active() {
+		if a := o.Current(); o != t && a.Agent == agent && a.Executor == last {
+			return errBroken("executor %s is started on %s beside %s, which runs %s", id, agent, last, o.ID)
+		}
 	}
 	return nil
 }
@@ -99,11 +139,15 @@ func (m *sim) onIdle() error {
 	return nil
 }
 
-// counted is how many executors cmdq counts.
-func (m *sim) counted() int {
+// counted is how many executors cmdq counts, or only those that have nothing to do.
+func (m *sim) counted(idleOnly bool) int {
 	n := 0
 	for _, a := range m.s.agents {
-		n += len(a.executors)
+		for _, x := range a.executors {
+			if !idleOnly || x.active == 0 {
+				n++
+			}
+		}
 	}
 	return n
 }

@@ -166,6 +166,7 @@ func (m *sim) start() error {
 	}
 	if m.chance(6) { // other flags
 		m.setTerse(!m.cfg.Executor.Terse)
+		m.known.mixed = true
 	}
 	if m.chance(6) {
 		m.cfg.Executor.Default = !m.cfg.Executor.Default

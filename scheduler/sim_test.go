@@ -210,7 +210,7 @@ func (m *sim) settle() error {
 	if err == nil && m.s != nil {
 		err = m.onCalm()
 	}
-	if err == nil && !m.cfg.Once && m.s != nil && m.s.queue.Len() == m.s.ended() && m.counted() == 0 {
+	if err == nil && !m.cfg.Once && m.s != nil && m.s.queue.Len() == m.s.ended() && m.counted(false) == 0 {
 		m.done = true // nothing is left to do, and it waits for the file to change
 	}
 	return err
@@ -285,6 +285,9 @@ func (m *sim) step(ev Event) error {
 	}
 	if m.batch.Over != nil {
 		return nil
+	}
+	if _, is := ev.(Subscribed); is && m.counted(true) > 0 {
+		return errBroken("executors that may have ended unheard are still counted")
 	}
 	if err := m.s.check(); err != nil {
 		return fmt.Errorf("after %T: %w", ev, err)
