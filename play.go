@@ -111,6 +111,7 @@ func (s *session) conclude(over scheduler.Over, status int) error {
 	case scheduler.Refused:
 		return &exit{exitCluster, fmt.Errorf("the master at %s refuses us: %s", s.master(), over.Message)}
 	case scheduler.Detached:
+		s.detached = true
 		return &exit{status, errors.New(s.leftBehind())}
 	case scheduler.Interrupted:
 		return s.interrupted(over, status)

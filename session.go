@@ -54,6 +54,7 @@ type session struct {
 	agents         *mesosapi.Agents // behind files, if that is a cluster
 	collector      *collector
 	control        *web.Server
+	detached       bool // what runs goes on without us
 }
 
 // runQueue is cmdq (once is false) and cmdq run.
@@ -168,9 +169,7 @@ func (s *session) start(first scheduler.Event, n needs) error {
 	if err := s.startJoblog(); err != nil {
 		return err
 	}
-	if err := s.openControl(); err != nil {
-		return err
-	}
+	s.openControl()
 	return s.play(first)
 }
 
@@ -224,14 +223,14 @@ func (s *session) openAgentsSide(n needs) error {
 }
 
 // openControl lets other processes of this user ask us.
-func (s *session) openControl() error {
+func (s *session) openControl() {
 	listener, err := web.ListenControl(s.cfg.state)
 	if err != nil {
-		return badState(err)
+		s.log.Warnf("cmdq logs will not reach us: %v", err) // not every file system has sockets
+		return
 	}
 	source := &logs{files: s.files, task: s.sched.Task}
 	s.control = web.Serve(listener, web.NewAPI(version(), source), s.log.WithField("part", "web"))
-	return nil
 }
 
 // connect makes the connection to a master; nothing is sent yet.
@@ -299,9 +298,16 @@ func (s *session) schedulerConfig() scheduler.Config {
 	return c
 }
 
+// drainWait is for answers under way when a run ends; a log looks once a second
+// whether its command has.
+const drainWait = 2 * time.Second
+
 // close ends what was started, in the opposite order.
 func (s *session) close() {
 	if s.control != nil {
+		if !s.detached {
+			s.control.Drain(drainWait) // who follows a log sees its end
+		}
 		s.closing("the control socket", s.control)
 	}
 	if s.collector != nil {

@@ -51,7 +51,8 @@ type Scheduler struct {
 
 	requests chan Event
 	asks     chan func(*state)
-	held     []Event // requests that came while nothing could be stored
+	done     chan struct{} // closed when Run has ended
+	held     []Event       // requests that came while nothing could be stored
 	latest   atomic.Pointer[Snapshot]
 	epoch    int
 }
@@ -59,7 +60,8 @@ type Scheduler struct {
 // New makes a scheduler. Nothing happens before Run.
 func New(cfg Config, master Master, incoming <-chan mesosapi.Incoming, journal Journal, log *logrus.Entry) *Scheduler {
 	s := &Scheduler{state: newState(cfg), master: master, incoming: incoming, journal: journal, log: log,
-		requests: make(chan Event, 16), asks: make(chan func(*state))}
+		requests: make(chan Event, 16), asks: make(chan func(*state)),
+		done: make(chan struct{})}
 	s.latest.Store(&Snapshot{})
 	return s
 }
@@ -98,6 +100,7 @@ const maxBatch = 512
 // not store when we were asked to go, or the end of ctx; how a run ended
 // otherwise is in Over.
 func (s *Scheduler) Run(ctx context.Context) (Over, error) {
+	defer close(s.done)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

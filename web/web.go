@@ -94,6 +94,14 @@ func (s *Server) enter() bool {
 	return !s.closed
 }
 
+// Drain takes no new requests and lets answers that are under way come to their
+// end, for at most so long. Close comes after it.
+func (s *Server) Drain(most time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	_ = s.http.Shutdown(ctx) // what has not ended by then is for Close
+}
+
 // Close ends the context of every request, gives the answers a second to end,
 // cuts off those that did not, and returns when all handlers have.
 func (s *Server) Close() error {
