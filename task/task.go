@@ -33,6 +33,9 @@ type Task struct {
 	// observed state are two things.
 	Stop Stop
 
+	Held  bool // somebody wants it not to be launched for now
+	Given bool // it came by submit, and is not of the tasks file
+
 	Submitted time.Time
 
 	// Launches counts all launches under the current framework id and names
