@@ -45,9 +45,11 @@ func (q *Queue) checkTasks() error {
 func (e *entry) inPlace(q *Queue) bool {
 	switch e.place {
 	case ready:
-		return e.task.State == task.Idle && e.held
+		return e.task.State == task.Idle && e.slot
 	case delayed:
 		return e.task.State == task.Idle && int(e.pos) < len(q.waits) && q.waits[e.pos].entry == e
+	case parked:
+		return e.task.State == task.Idle && int(e.pos) < len(q.parked) && q.parked[e.pos].entry == e
 	case active:
 		return e.task.State.Active() && int(e.pos) < len(q.active) && q.active[e.pos] == e
 	case fetching:
@@ -72,9 +74,10 @@ func (q *Queue) checkSums() error {
 	if counts != q.counts {
 		return fmt.Errorf("tasks by state: %v, counted %v", q.counts, counts)
 	}
-	if places[ready] != q.ready || places[delayed] != len(q.waits) || places[active] != len(q.active) || places[fetching] != len(q.fetching) {
-		return fmt.Errorf("ready %d, delayed %d, active %d, fetching %d, counted %v",
-			q.ready, len(q.waits), len(q.active), len(q.fetching), places)
+	if places[ready] != q.ready || places[delayed] != len(q.waits) || places[parked] != len(q.parked) ||
+		places[active] != len(q.active) || places[fetching] != len(q.fetching) {
+		return fmt.Errorf("ready %d, delayed %d, parked %d, active %d, fetching %d, counted %v",
+			q.ready, len(q.waits), len(q.parked), len(q.active), len(q.fetching), places)
 	}
 	if len(members) != len(q.shapes) {
 		return fmt.Errorf("%d shapes, %d of them with tasks", len(q.shapes), len(members))
@@ -115,7 +118,7 @@ func (s *shape) check() error {
 	alive := 0
 	for _, row := range [][]*entry{s.line[s.passed:], s.late} {
 		for _, e := range row {
-			if slots[e] || !e.held {
+			if slots[e] || !e.slot {
 				return fmt.Errorf("%s has two slots, or does not know of one", e.task.ID)
 			}
 			slots[e] = true

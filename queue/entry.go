@@ -12,9 +12,9 @@ import (
 // of the task that a search reads.
 type entry struct {
 	shape *shape // nil once the task has ended
-	pos   int32  // the index in Queue.waits, active or fetching, if it is there
+	pos   int32  // the index in Queue.waits, parked, active or fetching, if it is there
 	place place
-	held  bool  // has a slot in its shape's line or among its late ones, perhaps a dead one
+	slot  bool  // there is one for it in its shape's line or among its late ones, perhaps a dead one
 	near  int16 // the priority, or far if it is too large for this; saves a look at the spec
 	task  task.Task
 }
@@ -25,6 +25,7 @@ type place uint8
 const (
 	ready    place = iota // idle; counted by its shape, which holds a slot for it
 	delayed               // idle; in Queue.waits
+	parked                // idle; in Queue.parked, with when it would be due
 	active                // starting or running; in Queue.active
 	fetching              // in Queue.fetching
 	ended                 // terminal; only in Queue.tasks

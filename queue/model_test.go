@@ -23,9 +23,12 @@ type modelTask struct {
 	seq      uint64
 	state    task.State
 	at       time.Time // zero: not delayed
+	parked   bool
 }
 
-func (t *modelTask) ready() bool { return t.state == task.Idle && t.at.IsZero() }
+func (t *modelTask) ready() bool { return t.state == task.Idle && t.at.IsZero() && !t.parked }
+
+func (t *modelTask) delayed() bool { return t.state == task.Idle && !t.at.IsZero() && !t.parked }
 
 func (m *model) add(t task.Task) bool {
 	if m.find(t.ID) != nil {
@@ -66,6 +69,15 @@ func (m *model) first(free task.Resources, admit func(task.ID) bool) (found task
 func (m *model) set(id task.ID, s task.State, at time.Time) {
 	t := m.find(id)
 	t.state, t.at = s, at
+	t.parked = t.parked && s == task.Idle
+}
+
+func (m *model) unpark(id task.ID, now time.Time) {
+	t := m.find(id)
+	if t.parked && !t.at.After(now) {
+		t.at = time.Time{}
+	}
+	t.parked = false
 }
 
 func (m *model) remove(id task.ID) bool {
@@ -77,7 +89,7 @@ func (m *model) remove(id task.ID) bool {
 func (m *model) wake(now time.Time) int {
 	n := 0
 	for _, t := range m.tasks {
-		if t.state == task.Idle && !t.at.IsZero() && !t.at.After(now) {
+		if t.delayed() && !t.at.After(now) {
 			t.at = time.Time{}
 			n++
 		}
@@ -98,11 +110,12 @@ func (m *model) where(keep func(*modelTask) bool) []task.ID {
 
 // compare tells of the first difference that a caller of q could see.
 func (m *model) compare(q *Queue) error {
-	delayed := m.where(func(t *modelTask) bool { return t.state == task.Idle && !t.at.IsZero() })
+	delayed := m.where((*modelTask).delayed)
+	parked := m.where(func(t *modelTask) bool { return t.parked })
 	ready := m.where((*modelTask).ready)
-	if q.Len() != len(m.tasks) || q.Ready() != len(ready) || q.Delayed() != len(delayed) {
-		return fmt.Errorf("%d tasks, %d ready, %d delayed; want %d, %d, %d",
-			q.Len(), q.Ready(), q.Delayed(), len(m.tasks), len(ready), len(delayed))
+	if q.Len() != len(m.tasks) || q.Ready() != len(ready) || q.Delayed() != len(delayed) || q.ParkedCount() != len(parked) {
+		return fmt.Errorf("%d tasks, %d ready, %d delayed, %d parked; want %d, %d, %d, %d",
+			q.Len(), q.Ready(), q.Delayed(), q.ParkedCount(), len(m.tasks), len(ready), len(delayed), len(parked))
 	}
 	for s := range task.State(task.NumStates) {
 		if n := len(m.where(func(t *modelTask) bool { return t.state == s })); q.Count(s) != n {
@@ -143,6 +156,13 @@ func (m *model) compareLists(q *Queue) error {
 	}
 	if want := m.where(func(t *modelTask) bool { return t.state == task.Fetching }); !sameSet(got, want) {
 		return fmt.Errorf("fetching %v, want %v", got, want)
+	}
+	got = nil
+	for t := range q.Parked() {
+		got = append(got, t.ID)
+	}
+	if want := m.where(func(t *modelTask) bool { return t.parked }); !sameSet(got, want) {
+		return fmt.Errorf("parked %v, want %v", got, want)
 	}
 	got = nil
 	for t := range q.All() {

@@ -36,8 +36,8 @@ func newPlay(pick func(n int) int) *play {
 
 // step does one thing; growing says whether tasks rather come or go.
 func (p *play) step(growing bool) error {
-	choice := p.pick(20)
-	if growing && choice >= 12 {
+	choice := p.pick(22)
+	if growing && choice >= 14 {
 		choice = 0
 	}
 	switch {
@@ -55,6 +55,8 @@ func (p *play) step(growing bool) error {
 		return p.fetch()
 	case choice <= 11:
 		return p.retryOrUp()
+	case choice <= 13:
+		return p.park()
 	}
 	return p.offer()
 }
@@ -69,6 +71,9 @@ func (p *play) add() error {
 	}
 	if p.pick(3) == 0 {
 		spec.Executor, spec.User = task.ByCmdq, []string{"", "ann"}[p.pick(2)]
+	}
+	if p.pick(3) == 0 {
+		spec.Rules = &task.Rules{After: []task.ID{"t0"}, Group: []string{"", "g"}[p.pick(2)], Ports: p.pick(2)}
 	}
 	id := task.ID(fmt.Sprintf("t%d", p.pick(p.added+3))) // now and then one that is there
 	p.added++
@@ -164,6 +169,20 @@ func (p *play) retryOrUp() error {
 		at := p.someTime()
 		p.model.set(t.id, task.Idle, at)
 		p.queue.Retry(t.id, at)
+	}
+	return nil
+}
+
+func (p *play) park() error {
+	t := p.any(func(t *modelTask) bool { return t.state == task.Idle })
+	switch {
+	case t == nil:
+	case p.pick(2) == 0:
+		t.parked = true
+		p.queue.Park(t.id)
+	default:
+		p.model.unpark(t.id, p.now)
+		p.queue.Unpark(t.id, p.now)
 	}
 	return nil
 }

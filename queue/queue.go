@@ -1,6 +1,6 @@
 // Package queue keeps every task in exactly one place and says which one goes
-// next. A task is idle (ready, or delayed until a time), starting, running,
-// fetching, or ended; First finds the first ready task, by priority and then by
+// next. A task is idle (ready, delayed until a time, or parked until its owner
+// says otherwise), starting, running, fetching, or ended; First finds the first ready task, by priority and then by
 // place in the file, that fits into some free resources, without looking at
 // every task.
 //
@@ -15,6 +15,7 @@
 //	shapes   what decides where a task fits; each has its ready tasks in line
 //	tree     over the shapes: whose head goes first, and the least need below
 //	waits    the delayed tasks, a heap by time
+//	parked   the idle tasks that may not be launched for now
 //	active   the starting and running tasks
 //	fetching the tasks that wait for what their command left
 package queue
@@ -42,6 +43,7 @@ type Queue struct {
 	shapes   map[key]*shape
 	tree     tree
 	waits    waits
+	parked   []wait
 	active   []*entry
 	fetching []*entry
 	counts   [task.NumStates]int
@@ -50,6 +52,11 @@ type Queue struct {
 	// last is what First returned: its launch follows as a rule, and then the
 	// map, whose memory is cold in a long queue, need not be asked.
 	last *entry
+
+	// rules and rulesKey are what shape was last asked with: the tasks of a series
+	// come one after another, and a file's specs often share their rules.
+	rules    *task.Rules
+	rulesKey string
 }
 
 // New returns an empty queue.
@@ -77,7 +84,7 @@ func (q *Queue) Add(t task.Task) (*task.Task, error) {
 
 // Restore puts a task into the queue in whatever state it is, as it was before
 // a restart, and returns the queue's own copy of it. An idle one waits until
-// wake; with a zero wake it is ready. The error is ErrDuplicate, with the id. A
+// wake; with a zero wake it is ready. Park follows for one that was parked. The error is ErrDuplicate, with the id. A
 // task without a Spec panics.
 func (q *Queue) Restore(t task.Task, wake time.Time) (*task.Task, error) {
 	state := t.State
@@ -127,11 +134,14 @@ func (q *Queue) First(free task.Resources, admit func(*task.Task) bool) *task.Ta
 	return &s.head.task
 }
 
-// Ready counts the tasks that are idle and not delayed.
+// Ready counts the tasks that are idle, and neither delayed nor parked.
 func (q *Queue) Ready() int { return q.ready }
 
 // Delayed counts the tasks that are idle and wait for their time.
 func (q *Queue) Delayed() int { return len(q.waits) }
+
+// ParkedCount counts the tasks that are idle and parked.
+func (q *Queue) ParkedCount() int { return len(q.parked) }
 
 // Count is the number of tasks in a state.
 func (q *Queue) Count(s task.State) int { return q.counts[s] }
@@ -148,6 +158,17 @@ func (q *Queue) Active() iter.Seq[*task.Task] { return each(&q.active, active) }
 // Fetching yields the tasks whose command has ended and whose files are being
 // fetched, as Active does the active ones.
 func (q *Queue) Fetching() iter.Seq[*task.Task] { return each(&q.fetching, fetching) }
+
+// Parked yields the parked tasks, as Active does the active ones.
+func (q *Queue) Parked() iter.Seq[*task.Task] {
+	return func(yield func(*task.Task) bool) {
+		for _, w := range slices.Clone(q.parked) {
+			if w.entry.place == parked && !yield(&w.entry.task) {
+				return
+			}
+		}
+	}
+}
 
 // each yields the tasks of a list as it is when the walk begins, without those
 // that have left their place by then.

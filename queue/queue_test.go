@@ -166,6 +166,89 @@ func TestDelay(t *testing.T) {
 	}
 }
 
+// TestPark: a parked task is not launched, whatever else is done to it, and
+// remembers its time.
+func TestPark(t *testing.T) {
+	later := noon.Add(time.Minute)
+	tests := []struct {
+		name   string
+		before time.Time // when it was due
+		do     func(q *Queue)
+		now    time.Time // of Unpark
+		want   time.Time // when it is due then; zero: ready
+	}{
+		{"ready", time.Time{}, func(*Queue) {}, noon, time.Time{}},
+		{"twice", later, func(q *Queue) { q.Park("a") }, noon, later},
+		{"delayed, not due", later, func(*Queue) {}, noon, later},
+		{"delayed, just due", later, func(*Queue) {}, later, time.Time{}},
+		{"a wake passes it by", noon, func(q *Queue) { q.Wake(later) }, later, time.Time{}},
+		{"another time", later, func(q *Queue) { q.Delay("a", noon) }, noon.Add(-1), noon},
+		{"no time", later, func(q *Queue) { q.Delay("a", time.Time{}) }, noon, time.Time{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q := fill(t, need(1, 1), need(1, 1))
+			q.Delay("a", tt.before)
+			q.Park("a")
+			at, ok := q.WakeAt("a")
+			if _, delayed := q.NextWake(); !at.Equal(tt.before) || ok == tt.before.IsZero() || delayed {
+				t.Errorf("wakes at %v, %v; the queue waits for a time: %v", at, ok, delayed)
+			}
+			tt.do(q)
+			if q.Ready() != 1 || q.Delayed() != 0 || q.ParkedCount() != 1 || ids(q.Parked()) != "a" || q.Count(task.Idle) != 2 {
+				t.Errorf("%d ready, %d delayed, %d parked: %s", q.Ready(), q.Delayed(), q.ParkedCount(), ids(q.Parked()))
+			}
+			if first := q.First(need(9, 9), nil); first.ID != "b" {
+				t.Errorf("first is %s", first.ID)
+			}
+			if err := q.Check(); err != nil {
+				t.Error(err)
+			}
+			q.Unpark("a", tt.now)
+			q.Unpark("b", tt.now) // is not parked
+			if at, _ := q.WakeAt("a"); !at.Equal(tt.want) || q.ParkedCount() != 0 {
+				t.Errorf("due at %v, want %v", at, tt.want)
+			}
+			if first := q.First(need(9, 9), nil).ID; (first == "a") != tt.want.IsZero() {
+				t.Errorf("first is %s", first)
+			}
+			if err := q.Check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestLeaveParked: a parked task can end as any idle one.
+func TestLeaveParked(t *testing.T) {
+	q := fill(t, need(1, 1), need(1, 1), need(1, 1), need(1, 1))
+	for _, id := range []task.ID{"a", "b", "c", "d"} {
+		q.Park(id)
+	}
+	q.End("a", task.Killed)
+	q.Fetch("c")
+	if got := q.Remove("b"); got == nil || got.ID != "b" {
+		t.Errorf("removed %v", got)
+	}
+	if ids(q.Parked()) != "d" || ids(q.Fetching()) != "c" || q.Get("a").State != task.Killed || q.Ready() != 0 {
+		t.Errorf("parked %q, fetching %q", ids(q.Parked()), ids(q.Fetching()))
+	}
+	q.Retry("c", time.Time{}) // is not parked any more
+	if first := q.First(need(1, 1), nil); first == nil || first.ID != "c" {
+		t.Errorf("first is %v", first)
+	}
+	if err := q.Check(); err != nil {
+		t.Error(err)
+	}
+	for range q.Parked() {
+		q.Unpark("d", noon)
+		q.Park("c")
+	}
+	if ids(q.Parked()) != "c" {
+		t.Errorf("parked %q", ids(q.Parked()))
+	}
+}
+
 func TestEndAndRemove(t *testing.T) {
 	q := fill(t, need(1, 1), need(1, 1), need(1, 1), need(1, 1))
 	q.Launch("a")
@@ -252,6 +335,10 @@ func TestRestore(t *testing.T) {
 		t.Errorf("%d ready, a wake at %v, active %q, fetching %q", q.Ready(), at, ids(q.Active()), ids(q.Fetching()))
 	}
 	q.Retry("fetching", time.Time{})
+	q.Park("later")
+	if at, _ := q.WakeAt("later"); !at.Equal(noon) || q.ParkedCount() != 1 {
+		t.Errorf("parked: a wake at %v", at)
+	}
 	if got := launchAll(t, q, need(0, 0)); got != "idle fetching" {
 		t.Errorf("launched %q", got)
 	}
@@ -261,16 +348,17 @@ func TestRestore(t *testing.T) {
 // them differs, and together if only their commands do.
 func TestShapeIsWhereItFits(t *testing.T) {
 	q := New()
-	for i, s := range []*task.Spec{{}, {Command: "another"}, {User: "ann"}, {Executor: task.ByCmdq}, {Executor: task.ByCmdq, User: "ann"}, {Executor: task.ByCmdq}} {
+	for i, s := range []*task.Spec{{}, {Command: "another"}, {User: "ann"}, {Executor: task.ByCmdq}, {Executor: task.ByCmdq, User: "ann"}, {Executor: task.ByCmdq},
+		{Rules: &task.Rules{After: []task.ID{"a"}}}, {Rules: &task.Rules{Group: "g"}}, {Rules: &task.Rules{Group: "g"}}, {Rules: &task.Rules{Ports: 1}}} {
 		add(t, q, task.ID(rune('a'+i)), uint64(i), s)
 	}
 	asked := ""
 	q.First(need(0, 0), func(t *task.Task) bool { asked += string(t.ID); return false })
-	if asked != "acde" {
+	if asked != "acdehj" {
 		t.Errorf("asked with %q, want the head of each shape", asked)
 	}
-	if got := ids(q.SameShape(q.Get("d"))); got != "d f" {
-		t.Errorf("of d's shape: %q", got)
+	if got := ids(q.SameShape(q.Get("d"))) + ", " + ids(q.SameShape(q.Get("i"))) + ", " + ids(q.SameShape(q.Get("a"))); got != "d f, h i, a b g" {
+		t.Errorf("of the shapes of d, i and a: %q", got)
 	}
 }
 
@@ -299,6 +387,10 @@ func TestIllegalSteps(t *testing.T) {
 		{"launch an unknown task", func(q *Queue) { q.Launch("nobody") }},
 		{"launch a starting task", func(q *Queue) { q.Launch("starting") }},
 		{"launch a delayed task", func(q *Queue) { q.Launch("delayed") }},
+		{"launch a parked task", func(q *Queue) { q.Park("idle"); q.Launch("idle") }},
+		{"park a running task", func(q *Queue) { q.Park("running") }},
+		{"park an ended task", func(q *Queue) { q.Park("ended") }},
+		{"unpark a fetching task", func(q *Queue) { q.Unpark("fetching", noon) }},
 		{"launch an ended task", func(q *Queue) { q.Launch("ended") }},
 		{"up of an idle task", func(q *Queue) { q.Up("idle") }},
 		{"up of a running task", func(q *Queue) { q.Up("running") }},
@@ -333,7 +425,7 @@ func TestIllegalSteps(t *testing.T) {
 				if recover() == nil {
 					t.Error("no panic")
 				}
-				if err := q.Check(); err != nil || q.Len() != 6 || q.Ready() != 1 {
+				if err := q.Check(); err != nil || q.Len() != 6 || q.Ready()+q.ParkedCount() != 1 {
 					t.Errorf("the queue changed: %v", err)
 				}
 			}()

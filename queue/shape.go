@@ -13,9 +13,10 @@ type key struct {
 	need     task.Resources
 	executor task.Executor // an executor that is not up yet needs something too
 	user     string        // and there is one a user
+	rules    string        // Rules.Key: which agents it may run on, and what bounds it
 }
 
-func keyOf(s *task.Spec) key { return key{s.Resources, s.Executor, s.User} }
+func keyOf(s *task.Spec) key { return key{s.Resources, s.Executor, s.User, s.Rules.Key()} }
 
 // slack is how many slots of a shape may go unused whatever its length.
 const slack = 32
@@ -47,8 +48,8 @@ type shape struct {
 // is another one now.
 func (s *shape) put(e *entry) bool {
 	s.ready++
-	if !e.held {
-		e.held = true
+	if !e.slot {
+		e.slot = true
 		if n := len(s.line); n == s.passed || s.line[n-1].before(e) {
 			s.line = append(s.line, e)
 		} else {
@@ -79,12 +80,12 @@ func (s *shape) take(e *entry) bool {
 // advance drops the dead slots in front and finds the head.
 func (s *shape) advance() {
 	for s.passed < len(s.line) && s.line[s.passed].place != ready {
-		s.line[s.passed].held = false
+		s.line[s.passed].slot = false
 		s.line[s.passed] = nil
 		s.passed++
 	}
 	for len(s.late) > 0 && s.late[0].place != ready {
-		heap.Pop(&s.late).(*entry).held = false
+		heap.Pop(&s.late).(*entry).slot = false
 	}
 	s.head = nil
 	if s.passed < len(s.line) {
@@ -107,8 +108,8 @@ func (s *shape) compact() {
 func live(slots []*entry) []*entry {
 	n := 0
 	for _, e := range slots {
-		e.held = e.place == ready
-		if e.held {
+		e.slot = e.place == ready
+		if e.slot {
 			n++
 		}
 	}
@@ -117,7 +118,7 @@ func live(slots []*entry) []*entry {
 	}
 	kept := make([]*entry, 0, n)
 	for _, e := range slots {
-		if e.held {
+		if e.slot {
 			kept = append(kept, e)
 		}
 	}

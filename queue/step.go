@@ -11,8 +11,8 @@ import (
 // Launch takes a ready task: idle to starting.
 func (q *Queue) Launch(id task.ID) {
 	e := q.must("launch", id)
-	if e.place == delayed {
-		panic(fmt.Sprintf("queue: launch %s: it is delayed", id))
+	if e.place == delayed || e.place == parked {
+		panic(fmt.Sprintf("queue: launch %s: it is delayed or parked", id))
 	}
 	q.become("launch", e, task.Starting)
 	q.leave(e)
@@ -35,7 +35,7 @@ func (q *Queue) Up(id task.ID) {
 }
 
 // Fetch notes that a command has ended and that what it left is being fetched:
-// from idle (delayed too), starting or running to fetching.
+// from idle (delayed and parked too), starting or running to fetching.
 func (q *Queue) Fetch(id task.ID) {
 	e := q.must("fetch", id)
 	q.become("fetch", e, task.Fetching)
@@ -53,11 +53,12 @@ func (q *Queue) Retry(id task.ID, at time.Time) {
 }
 
 // Delay makes an idle task wait until at, whatever it waited for before; with
-// a zero at it is ready.
+// a zero at it is ready. A parked one stays parked.
 func (q *Queue) Delay(id task.ID, at time.Time) {
-	e := q.must("delay", id)
-	if e.task.State != task.Idle {
-		panic(fmt.Sprintf("queue: delay %s: it is %s", id, e.task.State))
+	e := q.idle("delay", id)
+	if e.place == parked {
+		q.parked[e.pos].at = at
+		return
 	}
 	q.leave(e)
 	q.enterAt(e, at)
@@ -143,6 +144,9 @@ func (q *Queue) leave(e *entry) {
 	case delayed:
 		heap.Remove(&q.waits, int(e.pos))
 		e.place = gone
+	case parked:
+		q.leaveParked(e)
+		e.place = gone
 	case active:
 		q.active = without(q.active, e)
 		e.place = gone
@@ -183,7 +187,10 @@ func (q *Queue) enterAt(e *entry, at time.Time) {
 
 // shape finds the shape of a task, or makes it.
 func (q *Queue) shape(s *task.Spec) *shape {
-	k := keyOf(s)
+	if s.Rules != q.rules {
+		q.rules, q.rulesKey = s.Rules, s.Rules.Key()
+	}
+	k := key{s.Resources, s.Executor, s.User, q.rulesKey}
 	if known := q.shapes[k]; known != nil {
 		return known
 	}

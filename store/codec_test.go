@@ -144,11 +144,14 @@ func TestCutRecord(t *testing.T) {
 func TestSharedTexts(t *testing.T) {
 	shared := &texts{}
 	var e encoder
-	encodeSpec(&e, &task.Spec{Command: "true", Env: map[string]string{"A": "a"}})
+	encodeSpec(&e, &task.Spec{Command: "true", Env: map[string]string{"A": "a"}, Rules: &task.Rules{Group: "g"}})
 	one, err1 := decodeSpec(e.b, shared)
 	two, err2 := decodeSpec(e.b, shared)
 	if err1 != nil || err2 != nil || reflect.ValueOf(one.Env).Pointer() != reflect.ValueOf(two.Env).Pointer() {
 		t.Errorf("%v, %v: maps are not shared", err1, err2)
+	}
+	if one.Rules != two.Rules || one.Rules == nil {
+		t.Error("rules are not shared")
 	}
 	shared.keep(make([]byte, maxKeptText+1))
 	for i := range maxKept + 10 {

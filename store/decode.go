@@ -63,6 +63,10 @@ func decodeTask(payload []byte, texts *texts) (Task, uint64, error) {
 			d.inner(m)
 		case 16:
 			out.Wake = d.time()
+		case 17:
+			t.Held = d.flag()
+		case 18:
+			t.Given = d.flag()
 		default:
 			d.unknown()
 		}
@@ -230,6 +234,8 @@ func decodeSpec(payload []byte, texts *texts) (*task.Spec, error) {
 			s.Outputs = append(s.Outputs, decodeOutput(d))
 		case 23:
 			s.Executor = task.Executor(d.text())
+		case 24:
+			s.Rules = decodeRules(d)
 		default:
 			d.unknown()
 		}
@@ -389,6 +395,11 @@ func decodeRun(payload []byte) (Run, error) {
 			r.Secret = bytes.Clone(d.bytes)
 		case 14:
 			r.Listen = d.text()
+		case 15:
+			d.is(kindBytes)
+			r.Policy = bytes.Clone(d.bytes)
+		case 16:
+			r.Notices = append(r.Notices, decodeNotice(d))
 		case 9:
 			r.Owed = append(r.Owed, decodeOwed(d))
 		case 10:

@@ -33,6 +33,8 @@ func encodeTask(e *encoder, in Task, spec uint64) {
 		e.message(15, func() { encodeEnd(e, t.End) })
 	}
 	e.time(16, in.Wake)
+	e.flag(17, t.Held)
+	e.flag(18, t.Given)
 }
 
 func encodeAttempt(e *encoder, a *task.Attempt) {
@@ -133,6 +135,9 @@ func encodeSpec(e *encoder, s *task.Spec) {
 		})
 	}
 	e.text(23, string(s.Executor))
+	if s.Rules != nil {
+		e.message(24, func() { encodeRules(e, s.Rules) })
+	}
 }
 
 // encodeLines writes one field: the length of each line as a uvarint, then its text.
@@ -186,4 +191,8 @@ func encodeRun(e *encoder, r *Run) {
 	e.text(12, r.Applied)
 	e.text(13, string(r.Secret))
 	e.text(14, r.Listen)
+	e.text(15, string(r.Policy))
+	for _, n := range r.Notices {
+		e.message(16, func() { encodeNotice(e, n) })
+	}
 }

@@ -21,7 +21,7 @@ import (
 func randomTask(rnd *rand.Rand, id task.ID, specs []*task.Spec) Task {
 	t := &task.Task{ID: id, Spec: specs[rnd.IntN(len(specs))], Index: rnd.IntN(5) - 1, Seq: rnd.Uint64(),
 		State: task.State(rnd.IntN(task.NumStates)), Stop: task.Stop(rnd.IntN(3)), Submitted: randomTime(rnd),
-		Launches: rnd.IntN(30), Attempts: rnd.IntN(30), Base: rnd.IntN(3), Charged: rnd.IntN(4), Infra: rnd.IntN(4)}
+		Launches: rnd.IntN(30), Attempts: rnd.IntN(30), Base: rnd.IntN(3), Charged: rnd.IntN(4), Infra: rnd.IntN(4), Held: rnd.IntN(2) == 0, Given: rnd.IntN(2) == 0}
 	for n := range rnd.IntN(4) {
 		a := task.Attempt{Number: n + 1, Agent: fmt.Sprintf("agent-%d", rnd.IntN(5)), Host: "10.0.0.1",
 			Launched: randomTime(rnd), Started: randomTime(rnd), Seen: rnd.IntN(2) == 0, State: "TASK_RUNNING", Message: randomText(rnd, 40)}
@@ -54,6 +54,10 @@ func randomSpecs(rnd *rand.Rand, n int) []*task.Spec {
 	specs[n-2].Files = []task.Input{{Path: "/home/" + randomText(rnd, 9), Name: "a/b", Executable: true}, {Path: "/x", Name: "x"}}
 	specs[n-2].Outputs = []task.Output{{Path: "*.log", Optional: true}, {Path: randomText(rnd, 30)}}
 	specs[n-2].Executor = task.ByCmdq
+	specs[0].Rules = &task.Rules{After: []task.ID{"s0", "s1-2"}, Group: "g", Ports: rnd.IntN(9), Role: "r",
+		Constraints: []task.Constraint{{Attribute: "rack", Op: task.Is, Value: randomText(rnd, 9)}, {Attribute: "gpu", Op: task.Exists}},
+		Container: &task.Container{Type: "docker", Image: "alpine",
+			Volumes: []task.Volume{{Host: "/a", Container: "/b", ReadOnly: true}, {Host: "/c", Container: "/c"}}}}
 	specs[n-1].Argv = []string{"/bin/echo", "", randomText(rnd, 3*pageSize)}
 	specs[n-1].Command = ""
 	return specs
@@ -160,11 +164,16 @@ func randomBatch(rnd *rand.Rand, m *model, specs []*task.Spec) Batch {
 func randomRun(rnd *rand.Rand) *Run {
 	r := &Run{Began: randomTime(rnd), Master: "10.0.0.1:5050", File: randomText(rnd, 20), Stage: Stage(rnd.IntN(3)),
 		Applied:   randomText(rnd, 9),
+		Policy:    []byte(randomText(rnd, 30)),
 		Secret:    []byte(randomText(rnd, 16)),
 		Listen:    randomText(rnd, 20),
 		Framework: Framework{ID: randomText(rnd, 36), User: "ann", Subscribed: true, Seen: randomTime(rnd)}}
 	for range rnd.IntN(3) {
 		r.Owed = append(r.Owed, Owed{ID: randomText(rnd, 36), Master: "m", Since: randomTime(rnd), Earlier: true})
+	}
+	for range rnd.IntN(3) {
+		r.Notices = append(r.Notices, Notice{ID: randomText(rnd, 9), Kind: "finish", URL: "http://x", Body: []byte(randomText(rnd, 90)),
+			Tries: rnd.IntN(9), Since: randomTime(rnd), Next: randomTime(rnd)})
 	}
 	for range rnd.IntN(3) {
 		r.Lines = append(r.Lines, randomText(rnd, 50))

@@ -58,8 +58,10 @@ type Run struct {
 	Applied      string // the tasks file, and its lists, that is wholly in the journal; empty: none is
 	Framework    Framework
 	Owed         []Owed
-	Secret       []byte // of the paths at which we serve files; empty: there is none yet
-	Listen       string // host:port where we do, if we chose the port; empty: nowhere yet
+	Secret       []byte   // of the paths at which we serve files; empty: there is none yet
+	Listen       string   // host:port where we do, if we chose the port; empty: nowhere yet
+	Policy       []byte   // JSON of task.Policy: what holds for this run
+	Notices      []Notice // owed, in the order in which they came to be
 
 	// Lines are of the joblog: those for ends that their tasks do not show any
 	// more, since they were queued again at once. They may be missing in the file.

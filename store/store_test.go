@@ -281,12 +281,18 @@ func TestForged(t *testing.T) {
 // TestOlderFormat: a journal of the format before is read, and with the first
 // write it is of today's, so that the cmdq before does not read it by mistake.
 func TestOlderFormat(t *testing.T) {
+	for older := range uint64(format - 1) {
+		t.Run(fmt.Sprint(older+1), func(t *testing.T) { testOlderFormat(t, older+1) })
+	}
+}
+
+func testOlderFormat(t *testing.T, before uint64) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir)
 	one := Task{Task: &task.Task{ID: "a", Spec: &task.Spec{ID: "a", Command: "true"}}}
 	mustWrite(t, s, Batch{Run: &Run{Master: "m"}, Tasks: []Task{one}})
 	older := s.head
-	older.format = 1
+	older.format = before
 	mustClose(t, s)
 	db, err := bbolt.Open(filepath.Join(dir, fileName), 0o600, nil)
 	if err != nil {
@@ -297,7 +303,7 @@ func TestOlderFormat(t *testing.T) {
 	}
 	s = mustOpen(t, dir)
 	run, _ := s.Run()
-	if s.head.format != 1 || run.Master != "m" || s.Counts().Tasks != 1 {
+	if s.head.format != before || run.Master != "m" || s.Counts().Tasks != 1 {
 		t.Errorf("format %d, run %+v, %+v", s.head.format, run, s.Counts())
 	}
 	mustWrite(t, s, Batch{Tasks: []Task{one}})

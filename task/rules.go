@@ -1,7 +1,9 @@
 package task
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -66,6 +68,53 @@ func (r *Rules) Key() string {
 		fmt.Fprintf(&b, " %q", c.String())
 	}
 	return b.String()
+}
+
+// Equal tells whether both say the same; nil says nothing.
+func (r *Rules) Equal(o *Rules) bool {
+	if r == o {
+		return true
+	}
+	none := &Rules{}
+	a, b := cmp.Or(r, none), cmp.Or(o, none)
+	return slices.Equal(a.After, b.After) && a.Group == b.Group && slices.Equal(a.Constraints, b.Constraints) &&
+		a.Ports == b.Ports && a.Container.equal(b.Container) && a.Role == b.Role
+}
+
+// container is what the tasks of the spec run in, nil for none.
+func (s *Spec) container() *Container {
+	if s.Rules == nil {
+		return nil
+	}
+	return s.Rules.Container
+}
+
+func (c *Container) equal(o *Container) bool {
+	if c == nil || o == nil {
+		return c == o
+	}
+	return c.Type == o.Type && c.Image == o.Image && slices.Equal(c.Volumes, o.Volumes)
+}
+
+// size is how many bytes of text the rules hold.
+func (r *Rules) size() int {
+	if r == nil {
+		return 0
+	}
+	n := len(r.Group) + len(r.Role)
+	for _, id := range r.After {
+		n += len(id)
+	}
+	for _, c := range r.Constraints {
+		n += len(c.Attribute) + len(c.Value)
+	}
+	if c := r.Container; c != nil {
+		n += len(c.Image)
+		for _, v := range c.Volumes {
+			n += len(v.Host) + len(v.Container)
+		}
+	}
+	return n
 }
 
 // Policy is what a tasks file says beside its tasks.

@@ -25,6 +25,7 @@ type Spec struct {
 	Files     []Input  // of this machine, put into the sandbox before the command starts
 	Outputs   []Output // fetched from the sandbox once the command has finished
 	Executor  Executor // who runs it on the agent; empty: what --executor says
+	Rules     *Rules   // when and where it may run; nil: whenever and wherever it fits
 	Series    *Series  // nil is one task with the plain ID
 }
 
@@ -67,12 +68,13 @@ const (
 )
 
 // RunsSame tells whether the tasks of both run the same but for their lines (see
-// Task.RunsSame). What a file of Files holds is not looked at, nor is its mode: a
+// Task.RunsSame), in the same container. What a file of Files holds is not looked at, nor is its mode: a
 // command that has finished is not run again because somebody did a checkout.
 func (s *Spec) RunsSame(o *Spec) bool {
 	return s.Command == o.Command && slices.Equal(s.Argv, o.Argv) && maps.Equal(s.Env, o.Env) &&
 		s.User == o.User && slices.Equal(s.URIs, o.URIs) &&
-		slices.EqualFunc(s.Files, o.Files, func(a, b Input) bool { return a.Path == b.Path && a.Name == b.Name })
+		slices.EqualFunc(s.Files, o.Files, func(a, b Input) bool { return a.Path == b.Path && a.Name == b.Name }) &&
+		s.container().equal(o.container())
 }
 
 // Equal tells whether both say the same of a task, whatever line they stand on
@@ -81,7 +83,7 @@ func (s *Spec) Equal(o *Spec) bool {
 	return s == o || s.RunsSame(o) && slices.Equal(s.Files, o.Files) && s.ID == o.ID && s.Resources == o.Resources && s.Name == o.Name &&
 		s.Retries == o.Retries && s.Timeout == o.Timeout && s.KillGrace == o.KillGrace &&
 		s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels) && slices.Equal(s.Outputs, o.Outputs) &&
-		s.Executor == o.Executor
+		s.Executor == o.Executor && s.Rules.Equal(o.Rules)
 }
 
 // maxSpec bounds the texts of a spec, in bytes. Linux starts nothing whose
@@ -109,7 +111,7 @@ func (s *Spec) size() int {
 	for _, o := range s.Outputs {
 		n += len(o.Path)
 	}
-	return n
+	return n + s.Rules.size()
 }
 
 // Describe is the command as a person would type it, for listings.

@@ -15,14 +15,14 @@ func TestEqual(t *testing.T) {
 			ID: "a", Line: 1, Command: "x", Argv: []string{"p"}, Resources: Resources{CPUs: 1}, Env: map[string]string{"A": "1"},
 			User: "u", Name: "n", Retries: 1, Timeout: time.Second, KillGrace: time.Second, Priority: 1,
 			Labels: map[string]string{"k": "v"}, URIs: []URI{{Value: "x"}}, Series: &Series{Count: 1},
-			Files: []Input{{Path: "/x", Name: "x"}}, Outputs: []Output{{Path: "o"}}, Executor: ByCommand,
+			Files: []Input{{Path: "/x", Name: "x"}}, Outputs: []Output{{Path: "o"}}, Executor: ByCommand, Rules: &Rules{Group: "g"},
 		}
 	}
 	changed := Spec{
 		ID: "b", Line: 2, Command: "y", Argv: []string{"q"}, Resources: Resources{CPUs: 2}, Env: map[string]string{"A": "2"},
 		User: "v", Name: "m", Retries: 2, Timeout: time.Minute, KillGrace: time.Minute, Priority: 2,
 		Labels: map[string]string{"k": "w"}, URIs: []URI{{Value: "x", Cache: true}}, Series: &Series{Count: 2},
-		Files: []Input{{Path: "/y", Name: "y"}}, Outputs: []Output{{Path: "o", Optional: true}}, Executor: ByCmdq,
+		Files: []Input{{Path: "/y", Name: "y"}}, Outputs: []Output{{Path: "o", Optional: true}}, Executor: ByCmdq, Rules: &Rules{Group: "h"},
 	}
 	if a, b := base(), base(); !a.Equal(b) || !a.RunsSame(b) {
 		t.Fatal("equal specs differ")
@@ -48,6 +48,51 @@ func TestEqual(t *testing.T) {
 		other.Files = []Input{f}
 		if base().Equal(other) || base().RunsSame(other) != (what == "executable") {
 			t.Errorf("%s: Equal is %v, RunsSame %v", what, base().Equal(other), base().RunsSame(other))
+		}
+	}
+}
+
+// TestRulesEqual changes every field of rules and containers in turn. Of those
+// only the container is something that runs, and where a task fits depends on
+// some of them.
+func TestRulesEqual(t *testing.T) {
+	fits := map[string]bool{"Group": true, "Constraints": true, "Ports": true, "Role": true}
+	changed := Rules{After: []ID{"a"}, Group: "g", Constraints: []Constraint{{"rack", Is, "r1"}}, Ports: 1,
+		Container: &Container{Image: "i"}, Role: "r"}
+	none := &Spec{}
+	if !none.Equal(&Spec{Rules: &Rules{}}) || (*Rules)(nil).Key() != "" || (&Rules{}).Key() != "" {
+		t.Error("rules that say nothing are not none")
+	}
+	fields := reflect.TypeFor[Rules]()
+	for i := range fields.NumField() {
+		name, other := fields.Field(i).Name, &Spec{Rules: &Rules{}}
+		reflect.ValueOf(other.Rules).Elem().Field(i).Set(reflect.ValueOf(changed).Field(i))
+		if none.Equal(other) || other.Equal(none) || !other.Equal(other) {
+			t.Errorf("%s changed: they are equal", name)
+		}
+		if got, want := none.RunsSame(other), name != "Container"; got != want {
+			t.Errorf("%s changed: RunsSame is %v", name, got)
+		}
+		if got, want := other.Rules.Key() != "", fits[name]; got != want {
+			t.Errorf("%s changed: the key is %q", name, other.Rules.Key())
+		}
+	}
+	of := func(c Container) *Spec { return &Spec{Rules: &Rules{Container: &c}} }
+	one := Container{Type: "docker", Image: "i", Volumes: []Volume{{"/a", "/b", true}}}
+	if same := one; !of(one).RunsSame(of(same)) {
+		t.Error("equal containers differ")
+	}
+	for _, c := range []Container{{"mesos", "i", one.Volumes}, {"docker", "j", one.Volumes}, {"docker", "i", nil}, {"docker", "i", []Volume{{"/a", "/b", false}}}} {
+		if of(one).RunsSame(of(c)) || of(one).Equal(of(c)) {
+			t.Errorf("%v is like %v", c, one)
+		}
+	}
+	for _, k := range [][2]Rules{
+		{{Group: "a", Role: "b"}, {Group: "b", Role: "a"}}, {{Group: `a" 0 "b`}, {Group: "a", Role: "b"}},
+		{{Constraints: []Constraint{{"a", Is, "b"}, {"c", Exists, ""}}}, {Constraints: []Constraint{{"a", Is, `b" "c exists`}}}},
+	} {
+		if k[0].Key() == k[1].Key() {
+			t.Errorf("%v and %v have one key", k[0], k[1])
 		}
 	}
 }
