@@ -1,0 +1,165 @@
+package scheduler
+
+import (
+	"cmdq/task"
+)
+
+// deps is which tasks wait for which others to finish. A name is that of a task
+// or of a series, which stands for all of its tasks.
+type deps struct {
+	names   map[task.ID]*named
+	waiting map[task.ID]int // task to how many names have not finished
+}
+
+// named is a name that some task waits for.
+type named struct {
+	open    int     // tasks of this name that have not finished
+	failed  task.ID // one of them that ended otherwise; empty: none has
+	waiters []task.ID
+}
+
+// dependencyFailed is how a task ends that waits for one that did not finish.
+const dependencyFailed = "DEPENDENCY_FAILED"
+
+// redepend works all of it out anew, after tasks came or went. Without any
+// task that waits it costs a look at each.
+func (s *state) redepend() {
+	d := deps{names: map[task.ID]*named{}, waiting: map[task.ID]int{}}
+	any := false
+	for t := range s.queue.All() {
+		if !waits(t) || t.State != task.Idle {
+			continue
+		}
+		any = true
+		for _, name := range t.Spec.Rules.After {
+			n := d.names[name]
+			if n == nil {
+				n = &named{}
+				d.names[name] = n
+			}
+			n.waiters = append(n.waiters, t.ID)
+		}
+	}
+	before := s.deps
+	s.deps = d
+	if any {
+		s.countNamed()
+	}
+	for id := range before.waiting {
+		if t := s.queue.Get(id); t != nil && t.State == task.Idle && d.waiting[id] == 0 {
+			s.place(t) // what it waited for is not asked for any more
+		}
+	}
+}
+
+func waits(t *task.Task) bool { return t.Spec.Rules != nil && len(t.Spec.Rules.After) > 0 }
+
+// countNamed counts what waiters wait for, parks them, and ends those that wait
+// in vain.
+func (s *state) countNamed() {
+	found := map[task.ID]bool{}
+	for t := range s.queue.All() {
+		for _, name := range namesOf(t) {
+			n := s.deps.names[name]
+			if n == nil {
+				continue
+			}
+			found[name] = true
+			if t.State != task.Finished {
+				n.open++
+			}
+			if t.State == task.Failed || t.State == task.Killed {
+				n.failed = t.ID
+			}
+		}
+	}
+	var vain []*task.Task
+	for name, n := range s.deps.names {
+		for _, id := range n.waiters {
+			if n.open > 0 || !found[name] {
+				s.deps.waiting[id]++
+			}
+			if n.failed != "" || !found[name] {
+				vain = append(vain, s.queue.Get(id))
+			}
+		}
+	}
+	for id := range s.deps.waiting {
+		s.place(s.queue.Get(id))
+	}
+	sortBySeq(vain)
+	for _, t := range vain {
+		s.endInVain(t)
+	}
+}
+
+// namesOf are the names that a task counts for: its own, and that of its series.
+func namesOf(t *task.Task) []task.ID {
+	if t.Spec.ID == t.ID {
+		return []task.ID{t.ID}
+	}
+	return []task.ID{t.ID, t.Spec.ID}
+}
+
+// endInVain ends a task whose dependency cannot finish any more.
+func (s *state) endInVain(t *task.Task) {
+	if t == nil || t.State != task.Idle {
+		return
+	}
+	why := ""
+	for _, name := range t.Spec.Rules.After {
+		n := s.deps.names[name]
+		switch {
+		case n != nil && n.failed != "":
+			why = string(n.failed) + " did not finish"
+		case n != nil && n.open == 0:
+			continue
+		case n == nil || why == "":
+			why = string(name) + " is not there"
+		}
+		if n != nil && n.failed != "" {
+			break
+		}
+	}
+	s.end(t, nil, task.Killed, dependencyFailed, "it waits for other tasks: "+why)
+}
+
+// dependents follow the end of a task.
+func (s *state) dependents(t *task.Task) {
+	for _, name := range namesOf(t) {
+		n := s.deps.names[name]
+		if n == nil {
+			continue
+		}
+		if t.State != task.Finished {
+			n.failed = t.ID
+			for _, id := range n.waiters {
+				s.endInVain(s.queue.Get(id))
+			}
+			continue
+		}
+		if n.open--; n.open > 0 {
+			continue
+		}
+		for _, id := range n.waiters {
+			s.deps.waiting[id]--
+			if s.deps.waiting[id] > 0 {
+				continue
+			}
+			delete(s.deps.waiting, id)
+			if w := s.queue.Get(id); w != nil && w.State == task.Idle {
+				s.place(w)
+			}
+		}
+	}
+}
+
+// place parks an idle task that may not be launched for now, and lets go one that
+// may.
+func (s *state) place(t *task.Task) {
+	if t.Held || s.deps.waiting[t.ID] > 0 {
+		s.queue.Park(t.ID)
+	} else {
+		s.queue.Unpark(t.ID, s.now)
+	}
+}

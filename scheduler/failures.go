@@ -1,0 +1,101 @@
+package scheduler
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"regexp"
+	"slices"
+	"strings"
+
+	"cmdq/task"
+)
+
+// FailureGroup are tasks that failed, or were killed, alike.
+type FailureGroup struct {
+	Key     string // names it to RetryTasks
+	State   task.State
+	Reason  string
+	Exit    task.Exit
+	Line    string // the last one of standard error, blurred
+	Count   int
+	Example task.ID // the first of them in the queue
+	seq     uint64
+}
+
+// failureOf is what a failure has in common with those alike.
+type failureOf struct {
+	state  task.State
+	reason string
+	exit   task.Exit
+	line   string
+}
+
+func failure(t *task.Task) failureOf {
+	return failureOf{t.State, t.End.Reason, t.End.Exit, blur(lastLine(t.End.Stderr))}
+}
+
+// FailureKey names the group of failures that a task is in: a short hash.
+func FailureKey(t *task.Task) string {
+	if t.End == nil {
+		return ""
+	}
+	return failure(t).key()
+}
+
+func (f failureOf) key() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %v %d %q %q", f.state, f.reason, f.exit.Known, f.exit.Code, f.exit.Signal, f.line))
+	return hex.EncodeToString(sum[:4])
+}
+
+// Failures groups the tasks that ended otherwise than finished, the largest
+// group first.
+func Failures(tasks iter.Seq[*task.Task]) []FailureGroup {
+	groups := map[failureOf]*FailureGroup{}
+	for t := range tasks {
+		if t.State != task.Failed && t.State != task.Killed {
+			continue
+		}
+		f := failure(t)
+		g := groups[f]
+		if g == nil {
+			g = &FailureGroup{Key: f.key(), State: f.state, Reason: f.reason, Exit: f.exit, Line: f.line, Example: t.ID, seq: t.Seq}
+			groups[f] = g
+		}
+		g.Count++
+		if t.Seq < g.seq {
+			g.Example, g.seq = t.ID, t.Seq
+		}
+	}
+	out := make([]FailureGroup, 0, len(groups))
+	for _, g := range groups {
+		out = append(out, *g)
+	}
+	slices.SortFunc(out, func(a, b FailureGroup) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.seq, b.seq)) })
+	return out
+}
+
+func lastLine(text string) string {
+	text = strings.TrimRight(text, "\n")
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// What differs between failures that are the same: paths, addresses, numbers.
+var (
+	blurredPath   = regexp.MustCompile(`(?:[\w.+~-]*/)+[\w.+~@%-]*`)
+	blurredHex    = regexp.MustCompile(`\b(?:0x)?[0-9a-fA-F]*\d[0-9a-fA-F]{5,}\b`)
+	blurredNumber = regexp.MustCompile(`\d+`)
+)
+
+// blur puts a * for what differs between lines that say the same.
+func blur(line string) string {
+	const most = 200
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "")
+	}
+	line = blurredPath.ReplaceAllString(line, "*")
+	line = blurredHex.ReplaceAllString(line, "*")
+	return blurredNumber.ReplaceAllString(line, "*")
+}

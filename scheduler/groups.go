@@ -1,0 +1,180 @@
+package scheduler
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/sirupsen/logrus"
+
+	"cmdq/task"
+)
+
+// group is how a group of tasks stands. The whole run is the group "".
+type group struct {
+	running int // active tasks
+	failed  int // tasks that are failed now
+	stopped bool
+}
+
+// groupStopped is how a task ends whose group had too many failures.
+const groupStopped = "GROUP_STOPPED"
+
+// groupsOf are the groups that a task is in: the run, and its own.
+func groupsOf(t *task.Task) []string {
+	if t.Spec.Rules == nil || t.Spec.Rules.Group == "" {
+		return []string{""}
+	}
+	return []string{"", t.Spec.Rules.Group}
+}
+
+// bounds are those of a group; false: it has none.
+func (s *state) bounds(name string) (task.Group, bool) {
+	g, ok := s.policy.Groups[name]
+	return g, ok
+}
+
+func (s *state) group(name string) *group {
+	g := s.groups[name]
+	if g == nil {
+		g = &group{}
+		s.groups[name] = g
+	}
+	return g
+}
+
+// roomInGroups tells whether one more task of these groups may run.
+func (s *state) roomInGroups(t *task.Task) bool {
+	return s.cappedBy(t) == nil
+}
+
+// cappedBy names the group, if any, that lets no more of its tasks run.
+func (s *state) cappedBy(t *task.Task) *string {
+	if len(s.policy.Groups) == 0 {
+		return nil
+	}
+	for _, name := range groupsOf(t) {
+		if b, ok := s.bounds(name); ok && b.MaxRunning > 0 && s.group(name).running >= b.MaxRunning {
+			return &name
+		}
+	}
+	return nil
+}
+
+// countIn and countOut keep the numbers of active tasks.
+func (s *state) countIn(t *task.Task) {
+	for _, name := range groupsOf(t) {
+		s.group(name).running++
+	}
+}
+
+func (s *state) countOut(t *task.Task) {
+	for _, name := range groupsOf(t) {
+		s.group(name).running--
+	}
+}
+
+// failedIn counts a task that failed for good, and stops its groups if that was
+// one too many.
+func (s *state) failedIn(t *task.Task) {
+	for _, name := range groupsOf(t) {
+		g := s.group(name)
+		g.failed++
+		s.stopIfTooMany(name, g)
+	}
+}
+
+// notFailedIn: a task that had failed is queued again, or gone.
+func (s *state) notFailedIn(t *task.Task) {
+	for _, name := range groupsOf(t) {
+		g := s.group(name)
+		g.failed--
+		if b, ok := s.bounds(name); ok && b.MaxFailures != task.Unlimited && g.failed <= b.MaxFailures {
+			g.stopped = false
+		}
+	}
+}
+
+// stopIfTooMany stops a group that bears no more failures.
+func (s *state) stopIfTooMany(name string, g *group) {
+	b, ok := s.bounds(name)
+	if !ok || b.MaxFailures == task.Unlimited || g.failed <= b.MaxFailures || g.stopped || b.OnFailure == task.Continue {
+		return
+	}
+	g.stopped = true
+	s.stopping = append(s.stopping, name)
+	s.note(logrus.WarnLevel, nil, "%s: %d failures, allowed are %d: %s", groupWords(name), g.failed, b.MaxFailures,
+		map[bool]string{false: "no more of it is launched", true: "all of it is cancelled"}[b.OnFailure == task.CancelGroup])
+}
+
+func groupWords(name string) string {
+	if name == "" {
+		return "the run"
+	}
+	return "group " + strconv.Quote(name)
+}
+
+// tickGroups ends what stopped groups have left.
+func (s *state) tickGroups() {
+	for len(s.stopping) > 0 {
+		name := s.stopping[0]
+		s.stopping = s.stopping[1:]
+		if g := s.groups[name]; g == nil || !g.stopped {
+			continue
+		}
+		b, _ := s.bounds(name)
+		var rest []*task.Task
+		for t := range s.queue.All() {
+			if inGroup(t, name) && (t.State == task.Idle || b.OnFailure == task.CancelGroup && t.State.Active()) {
+				rest = append(rest, t)
+			}
+		}
+		sortBySeq(rest)
+		for _, t := range rest {
+			s.endStopped(t, name)
+		}
+	}
+}
+
+func (s *state) endStopped(t *task.Task, name string) {
+	switch {
+	case t.State == task.Idle:
+		s.end(t, nil, task.Killed, groupStopped, fmt.Sprintf("%s had %d failures", groupWords(name), s.group(name).failed))
+	case t.State.Active() && t.Stop != task.Cancelled:
+		t.Stop = task.Cancelled
+		s.record(Changed, t)
+		s.kill(t, t.Current())
+	}
+}
+
+// stoppedBy names the stopped group, if any, that a task is in.
+func (s *state) stoppedBy(t *task.Task) *string {
+	for _, name := range groupsOf(t) {
+		if g := s.groups[name]; g != nil && g.stopped {
+			return &name
+		}
+	}
+	return nil
+}
+
+func inGroup(t *task.Task, name string) bool {
+	return name == "" || t.Spec.Rules != nil && t.Spec.Rules.Group == name
+}
+
+// regroup counts all groups anew, after the policy changed or at a restart.
+func (s *state) regroup() {
+	s.groups, s.stopping = map[string]*group{}, nil
+	for t := range s.queue.All() {
+		for _, name := range groupsOf(t) {
+			g := s.group(name)
+			if t.State.Active() {
+				g.running++
+			}
+			if t.State == task.Failed {
+				g.failed++
+			}
+		}
+	}
+	for _, name := range sortedGroups(s.groups) {
+		s.stopIfTooMany(name, s.groups[name])
+	}
+}

@@ -1,0 +1,118 @@
+package scheduler
+
+import (
+	"fmt"
+
+	"cmdq/task"
+)
+
+func (c Submit) change(s *state) (out Outcome) {
+	fresh := map[task.ID]bool{}
+	var add []*task.Task
+	for i := range c.Tasks {
+		n := &c.Tasks[i]
+		if t := s.queue.Get(n.ID); t == nil {
+			fresh[n.ID], fresh[n.Spec.ID] = true, true
+			add = append(add, n)
+		} else if !t.Given || !t.Equal(n) {
+			out.Err = &OtherTask{ID: n.ID, Given: t.Given}
+			return out
+		} else {
+			out.left(n.ID, "it is there already: %s", t.State)
+		}
+	}
+	for _, n := range add {
+		if name, ok := s.unknownAfter(n, fresh); ok {
+			out.Err = &UnknownTask{ID: name, Near: s.near(name), For: n.ID}
+			return out
+		}
+	}
+	last := s.lastSeq()
+	for i, n := range add {
+		n.Given, n.Submitted, n.Seq = true, s.now, last+1+uint64(i)
+		s.enqueue(*n)
+		out.Changed = append(out.Changed, n.ID)
+	}
+	if len(add) > 0 {
+		s.redepend()
+		s.stopAgain()
+	}
+	return out
+}
+
+// unknownAfter is a name that a task would wait for, and nobody has.
+func (s *state) unknownAfter(n *task.Task, fresh map[task.ID]bool) (task.ID, bool) {
+	if !waits(n) {
+		return "", false
+	}
+	for _, name := range n.Spec.Rules.After {
+		if !fresh[name] && s.queue.Get(name) == nil && !s.hasSeries(name) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+func (s *state) hasSeries(name task.ID) bool {
+	for t := range s.queue.All() {
+		if t.Spec.ID == name {
+			return true
+		}
+	}
+	return false
+}
+
+// lastSeq is the last place in the queue: what is submitted goes behind it.
+func (s *state) lastSeq() uint64 {
+	last := s.seq
+	for t := range s.queue.All() {
+		last = max(last, t.Seq)
+	}
+	s.seq = last
+	return last
+}
+
+// UnknownTask is an id that no task has.
+type UnknownTask struct {
+	ID   task.ID
+	Near []task.ID // that look like it
+	For  task.ID   // the task that was to wait for it; empty: none
+}
+
+func (e *UnknownTask) Error() string {
+	text := fmt.Sprintf("there is no task %s", e.ID)
+	if e.For != "" {
+		text = fmt.Sprintf("task %s: after: there is no task %s", e.For, e.ID)
+	}
+	if len(e.Near) > 0 {
+		text += fmt.Sprintf("; did you mean %s?", joinIDs(e.Near))
+	}
+	return text
+}
+
+// OtherTask is a task of an id that is taken.
+type OtherTask struct {
+	ID    task.ID
+	Given bool // it was submitted, too
+}
+
+func (e *OtherTask) Error() string {
+	if !e.Given {
+		return fmt.Sprintf("task %s is one of the tasks file", e.ID)
+	}
+	return fmt.Sprintf("task %s is there already, and says something else", e.ID)
+}
+
+func joinIDs(ids []task.ID) string {
+	text := ""
+	for i, id := range ids {
+		switch {
+		case i > 0 && i == len(ids)-1:
+			text += " or "
+		case i > 0:
+			text += ", "
+		}
+		text += string(id)
+	}
+	return text
+}
