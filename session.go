@@ -230,7 +230,7 @@ func (s *session) openControl() {
 		return
 	}
 	source := &logs{files: s.files, task: s.sched.Task}
-	s.control = web.Serve(listener, web.NewAPI(version(), source), s.log.WithField("part", "web"))
+	s.control = web.Serve(listener, web.NewAPI(web.Config{Version: version(), Logs: source}), s.log.WithField("part", "web"))
 }
 
 // connect makes the connection to a master; nothing is sent yet.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -23,7 +23,8 @@ var ErrNotRunning = errors.New("no cmdq is running here")
 const (
 	dialTimeout   = 5 * time.Second
 	answerTimeout = 15 * time.Second // until an answer begins
-	maxAnswer     = 64 << 10         // bytes, of what is not output
+	maxAnswer     = 64 << 20         // bytes, of JSON
+	maxWord       = 64 << 10         // bytes, of an error
 )
 
 // Client asks the cmdq that uses a state directory, on a connection of its own
@@ -79,28 +80,15 @@ func followLink(name string) (string, error) {
 	return to, err
 }
 
-// Version asks who answers.
-func (c *Client) Version(ctx context.Context) (Version, error) {
-	var v Version
-	a, err := c.get(ctx, "/v1/version")
-	if err != nil {
-		return v, err
-	}
-	defer a.Close()
-	if err := json.NewDecoder(io.LimitReader(a, maxAnswer)).Decode(&v); err != nil {
-		return v, fmt.Errorf("ask cmdq for its version: %w", err)
-	}
-	return v, nil
-}
-
 // Log asks for what a command wrote. An *Error, from here or from Read, is
 // cmdq's word; io.EOF comes only behind all of it. When ctx ends, so does a Read
 // that waits.
 func (c *Client) Log(ctx context.Context, r LogRequest) (io.ReadCloser, error) {
-	if r.Task == "" || r.Task == "." || r.Task == ".." {
-		return nil, NotFound("there is no task %q", r.Task) // no path could say it
+	at, err := taskPath(r.Task)
+	if err != nil {
+		return nil, err
 	}
-	a, err := c.get(ctx, "/v1/tasks/"+url.PathEscape(r.Task)+"/logs?"+r.query())
+	a, err := c.get(ctx, at+"/logs?"+r.query())
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +97,17 @@ func (c *Client) Log(ctx context.Context, r LogRequest) (io.ReadCloser, error) {
 
 // get asks, and makes an error of what is not 200.
 func (c *Client) get(ctx context.Context, path string) (*answer, error) {
-	a, err := c.ask(ctx, http.MethodGet, path)
+	return c.ask(ctx, http.MethodGet, path, nil, answerTimeout)
+}
+
+// ask sends a request, and makes an error of what is not 200.
+func (c *Client) ask(ctx context.Context, method, path string, body []byte, most time.Duration) (*answer, error) {
+	a, err := c.send(ctx, method, path, body, most)
 	if err != nil || a.StatusCode == http.StatusOK {
 		return a, err
 	}
 	defer a.Close()
-	text, err := io.ReadAll(io.LimitReader(a, maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(a, maxWord))
 	if err != nil {
 		return nil, fmt.Errorf("ask cmdq: %s, and then %w", a.Status, err)
 	}
@@ -124,10 +117,11 @@ func (c *Client) get(ctx context.Context, path string) (*answer, error) {
 	return nil, fmt.Errorf("ask cmdq: %s", a.Status)
 }
 
-// ask sends a request and reads the head of its answer. net/http's own client
-// would not say whether the other end had gone.
-func (c *Client) ask(ctx context.Context, method, path string) (*answer, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://cmdq"+path, nil)
+// send sends a request and reads the head of its answer, which has to begin
+// within so long. net/http's own client would not say whether the other end had
+// gone.
+func (c *Client) send(ctx context.Context, method, path string, body []byte, most time.Duration) (*answer, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://cmdq"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("ask cmdq: %w", err)
 	}
@@ -137,15 +131,17 @@ func (c *Client) ask(ctx context.Context, method, path string) (*answer, error) 
 		return nil, err
 	}
 	a := &answer{ctx: ctx, conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
-	err = conn.SetDeadline(time.Now().Add(answerTimeout))
+	err = conn.SetDeadline(time.Now().Add(most))
 	if err == nil {
 		err = request.Write(conn)
 	}
-	if err == nil {
-		a.Response, err = http.ReadResponse(bufio.NewReader(conn), request)
-	}
-	if err == nil {
-		err = conn.SetDeadline(time.Time{})
+	if err == nil || errors.Is(err, syscall.EPIPE) { // it may have answered before it had all
+		var failed error
+		if a.Response, failed = http.ReadResponse(bufio.NewReader(conn), request); failed != nil {
+			err = errors.Join(err, failed)
+		} else {
+			err = conn.SetDeadline(time.Time{})
+		}
 	}
 	if err == nil {
 		return a, nil
@@ -156,6 +152,8 @@ func (c *Client) ask(ctx context.Context, method, path string) (*answer, error) 
 		err = context.Cause(ctx)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return nil, fmt.Errorf("%s: %w any more", c.dir, ErrNotRunning) // it ended before it answered
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, fmt.Errorf("ask cmdq: it did not answer within %s", most)
 	}
 	return nil, fmt.Errorf("ask cmdq: %w", err)
 }

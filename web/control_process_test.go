@@ -56,7 +56,7 @@ func listenOnce(dir string, do func()) error {
 	if err != nil {
 		return err
 	}
-	s := Serve(l, NewAPI("child", nil), silent())
+	s := Serve(l, NewAPI(Config{Version: "child"}), silent())
 	fmt.Println("listening")
 	do()
 	return s.Close()

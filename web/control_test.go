@@ -43,7 +43,7 @@ func serveControl(t *testing.T, dir string, logs Logs) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Serve(l, NewAPI("v1.2.3", logs), silent())
+	s := Serve(l, NewAPI(Config{Version: "v1.2.3", Logs: logs}), silent())
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -59,7 +59,7 @@ func answers(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := c.Version(t.Context()); err != nil || v != (Version{"v1.2.3", os.Getpid()}) {
+	if v, err := c.Version(t.Context()); err != nil || v != (Version{"v1.2.3", os.Getpid(), true}) {
 		t.Fatal(v, err)
 	}
 }

@@ -13,11 +13,31 @@ import (
 
 // The codes of errors.
 const (
-	CodeBadRequest = "bad_request"
-	CodeNotFound   = "not_found"
-	CodeEnding     = "ending" // cmdq ended while it answered
-	CodeInternal   = "internal"
+	CodeBadRequest   = "bad_request"        // it makes no sense
+	CodeUnauthorized = "unauthorized"       // the token is missing or wrong
+	CodeForbidden    = "forbidden"          // another host was meant, or another site's page asks
+	CodeNotFound     = "not_found"          // what it names is not there
+	CodeMethod       = "method_not_allowed" // it is there, but takes another method
+	CodeConflict     = "conflict"           // it contradicts what is there
+	CodeTooLarge     = "too_large"          // more was sent than is taken
+	CodeInternal     = "internal"           // cmdq's fault
+	CodeBusy         = "busy"               // not now; a change may still be made
+	CodeEnding       = "ending"             // cmdq ended while it answered
 )
+
+// statuses is the table of codes, and of the HTTP statuses they come with.
+var statuses = map[string]int{
+	CodeBadRequest:   http.StatusBadRequest,
+	CodeUnauthorized: http.StatusUnauthorized,
+	CodeForbidden:    http.StatusForbidden,
+	CodeNotFound:     http.StatusNotFound,
+	CodeMethod:       http.StatusMethodNotAllowed,
+	CodeConflict:     http.StatusConflict,
+	CodeTooLarge:     http.StatusRequestEntityTooLarge,
+	CodeInternal:     http.StatusInternalServerError,
+	CodeBusy:         http.StatusServiceUnavailable,
+	CodeEnding:       http.StatusServiceUnavailable,
+}
 
 // maxMessage bounds the text of an error, in bytes. In a trailer, where quotes
 // take two, Go's client takes no more than 4096.
@@ -43,15 +63,20 @@ func BadRequest(format string, args ...any) error {
 	return &Error{CodeBadRequest, fmt.Sprintf(format, args...)}
 }
 
+// Conflict is for a request that contradicts what is there.
+func Conflict(format string, args ...any) error {
+	return &Error{CodeConflict, fmt.Sprintf(format, args...)}
+}
+
+// Busy is for a request that cannot be answered now.
+func Busy(format string, args ...any) error {
+	return &Error{CodeBusy, fmt.Sprintf(format, args...)}
+}
+
 // status chooses the status of an answer.
 func (e *Error) status() int {
-	switch e.Code {
-	case CodeBadRequest:
-		return http.StatusBadRequest
-	case CodeNotFound:
-		return http.StatusNotFound
-	case CodeEnding:
-		return http.StatusServiceUnavailable
+	if status, ok := statuses[e.Code]; ok {
+		return status
 	}
 	return http.StatusInternalServerError
 }
@@ -68,6 +93,8 @@ func told(ctx context.Context, err error) *Error {
 	case errors.As(err, &e):
 	case errors.Is(context.Cause(ctx), errEnding):
 		e = errEnding // whatever came of that
+	case callerOf(ctx).remote:
+		e = &Error{CodeInternal, "something went wrong in cmdq; its log says what"} // and API.tell says it there
 	default:
 		e = &Error{CodeInternal, err.Error()}
 	}
@@ -88,8 +115,13 @@ func cut(text string, most int) string {
 	}, strings.ToValidUTF8(text, ""))
 }
 
-func writeError(w http.ResponseWriter, r *http.Request, err error) {
-	e := told(r.Context(), err)
+func writeError(w http.ResponseWriter, e *Error) {
+	switch e.Code {
+	case CodeUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="cmdq"`)
+	case CodeBusy:
+		w.Header().Set("Retry-After", "5")
+	}
 	writeJSON(w, e.status(), wire{e})
 }
 

@@ -58,7 +58,7 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	output, err := a.logs.Log(r.Context(), request)
+	output, err := a.Logs.Log(r.Context(), request)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	if err, gone := stream(w, control, output); gone {
 		return nil
 	} else if err != nil {
-		text := marshal(wire{told(r.Context(), err)})
+		text := marshal(wire{a.tell(r.Context(), err)})
 		h.Set(endTrailer, string(bytes.TrimSpace(text)))
 	} else {
 		h.Set(endTrailer, endWhole)

@@ -258,8 +258,8 @@ func TestErrors(t *testing.T) {
 		{"GET /v2/version HTTP/1.1", 404, CodeNotFound, "there is no GET /v2/version"},
 		{"GET /artifacts/ HTTP/1.1", 404, CodeNotFound, "there is no GET /artifacts/"},
 		{"GET /v1/tasks/x HTTP/1.1", 404, CodeNotFound, "there is no GET"},
-		{"POST /v1/version HTTP/1.1", 404, CodeNotFound, "there is no POST /v1/version"},
-		{"DELETE /v1/tasks/x/logs HTTP/1.1", 404, CodeNotFound, "there is no DELETE"},
+		{"POST /v1/version HTTP/1.1", 405, CodeMethod, "/v1/version takes GET, HEAD, not POST"},
+		{"DELETE /v1/tasks/x/logs HTTP/1.1", 405, CodeMethod, "/v1/tasks/x/logs takes GET, not DELETE"},
 		{"GET /" + strings.Repeat("a", 9000) + " HTTP/1.1", 404, CodeNotFound, "there is no GET /aaa"},
 		{"GET /%0a%1b HTTP/1.1", 404, CodeNotFound, "there is no GET /  "},
 	}

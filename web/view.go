@@ -205,8 +205,9 @@ type Note struct {
 }
 
 // Event is one thing of /v1/events: a task that changed, or now and then the
-// status. Exactly one of them is set.
+// status, or that some were left out. Exactly one of them is set.
 type Event struct {
 	Task   *Row    `json:"task,omitempty"`
 	Status *Status `json:"status,omitempty"`
+	Reset  bool    `json:"reset,omitempty"` // what is known may be old: ask for all of it again
 }

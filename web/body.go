@@ -1,0 +1,64 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// How slow who sends a body may be: something comes within every bodyStall, and
+// on average so many bytes a second.
+const (
+	bodyStall = 15 * time.Second
+	bodyRate  = 8 << 10
+)
+
+// readBody reads a body of at most so many bytes, however it is sent.
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	if r.ContentLength > most {
+		return nil, tooLarge(most)
+	}
+	control := http.NewResponseController(w)
+	began := time.Now()
+	_ = control.SetWriteDeadline(began.Add(bodyStall + time.Duration(most/bodyRate)*time.Second + writeTimeout)) // fails where writing will
+	body := &slowBody{from: io.LimitReader(r.Body, most+1), control: control, began: began}
+	text, err := io.ReadAll(body)
+	_ = control.SetReadDeadline(time.Time{}) // net/http goes on to look whether the client is there
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, BadRequest("the body did not come in time; %d bytes did", len(text))
+	case err != nil && r.Context().Err() != nil:
+		return nil, r.Context().Err()
+	case err != nil:
+		return nil, BadRequest("the body cannot be read: it broke off after %d bytes", len(text))
+	case int64(len(text)) > most:
+		return nil, tooLarge(most)
+	}
+	return text, nil
+}
+
+func tooLarge(most int64) error {
+	return &Error{CodeTooLarge, fmt.Sprintf("the body is too large: more than %d MB", most>>20)}
+}
+
+// slowBody moves the deadline before each Read.
+type slowBody struct {
+	from    io.Reader
+	control *http.ResponseController
+	began   time.Time
+	read    int64
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	due := time.Now().Add(bodyStall)
+	if slowest := b.began.Add(bodyStall + time.Duration(b.read/bodyRate)*time.Second); slowest.Before(due) {
+		due = slowest
+	}
+	_ = b.control.SetReadDeadline(due) // fails where reading will
+	n, err := b.from.Read(p)
+	b.read += int64(n)
+	return n, err
+}
