@@ -35,6 +35,7 @@ type executor struct {
 	active   int                 // launches of ours that it has
 	waiting  int                 // of them those that are not known to have started
 	held     bool                // tasks were held back since too many are waiting
+	started  bool                // one of them started, or it spoke of one: it is there
 	idle     time.Time           // since when it has none
 }
 
@@ -144,6 +145,7 @@ func (s *state) startedIn(a *agent, at *task.Attempt) {
 		return
 	}
 	x.waiting--
+	x.started = true
 	s.letGo(x)
 }
 
@@ -166,7 +168,9 @@ func (s *state) leftExecutor(a *agent, at *task.Attempt) {
 		x.waiting--
 	}
 	s.letGo(x)
-	if x.active == 0 && s.cfg.Executor.Idle > 0 {
+	if x.active == 0 && !x.started {
+		s.dropExecutor(a, x) // who knows whether it ever was there
+	} else if x.active == 0 && s.cfg.Executor.Idle > 0 {
 		x.idle = s.now
 		s.idle = append(s.idle, idleExecutor{a.id, x.id, s.now})
 	}

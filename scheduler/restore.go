@@ -110,6 +110,8 @@ func (s *state) restoreExecutors() {
 			x.active++
 			if a.Started.IsZero() {
 				x.waiting++
+			} else {
+				x.started = true
 			}
 		}
 	}
