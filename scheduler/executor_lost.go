@@ -42,6 +42,7 @@ func (s *state) executorEnded(at *task.Attempt, u *update) {
 	if x := a.executor(at.Executor); x != nil {
 		s.dropExecutor(a, x)
 	}
+	delete(a.former, at.Executor)
 }
 
 // from says where agents were told to fetch the executor.
