@@ -179,6 +179,38 @@ func (s *state) leftExecutor(a *agent, at *task.Attempt) {
 	}
 }
 
+// makeRoom tells executors to go that have no task, if what they cost is all that
+// a waiting task is short of there.
+func (s *state) makeRoom(a *agent, free task.Resources) {
+	var idle []*executor
+	for _, user := range slices.Sorted(maps.Keys(a.executors)) {
+		if x := a.executors[user]; x.active == 0 {
+			idle = append(idle, x)
+			free = free.Add(s.cfg.Executor.Cost)
+		}
+	}
+	if len(idle) == 0 || s.link.phase != up {
+		return
+	}
+	var in *executor // the one of them that the task would go into
+	t := s.queue.First(free, func(head *task.Task) bool {
+		in = nil
+		left := free
+		if s.byOwn(head) {
+			if in = s.executorOn(a, s.executorUser(head)); in != nil && in.active == 0 {
+				left = left.Sub(s.cfg.Executor.Cost) // that one stays
+			}
+		}
+		return head.Spec.Resources.Fits(left) && s.takes(a, left, head)
+	})
+	for _, x := range idle {
+		if t != nil && x != in {
+			s.shutDown(a, x)
+			s.dropExecutor(a, x)
+		}
+	}
+}
+
 // idleExecutor is an executor that had no task from this time on. It may have
 // got one since.
 type idleExecutor struct {
