@@ -167,6 +167,11 @@ func (s *session) provide(n needs) error {
 			return usage("--outputs: %w", err)
 		}
 	}
+	if s.cfg.agent.keep != "" {
+		if err := os.MkdirAll(s.cfg.agent.keep, 0o777); err != nil {
+			return usage("--output-dir: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -95,6 +95,10 @@ func (c *collector) done(ctx context.Context, r sandbox.Result) {
 	if r.TailErr != nil {
 		c.log.WithFields(logrus.Fields{"task": string(r.ID), "attempt": r.Attempt}).Debugf("the end of its standard error: %v", r.TailErr)
 	}
+	if r.Skipped > 0 {
+		c.log.WithFields(logrus.Fields{"task": string(r.ID), "attempt": r.Attempt}).
+			Warnf("%s in its outputs left out: they lead out of the sandbox, or to directories", count(r.Skipped, "link"))
+	}
 	ev, whole := c.take(r)
 	if !whole {
 		return

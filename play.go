@@ -232,5 +232,5 @@ func (s *session) summary() error {
 		dir = s.workDir()
 	}
 	s.drain(lastWords) // on a terminal the log and the bar are in front of it
-	return summary(os.Stdout, s.sched, dir, s.page(), time.Since(s.journal.run.Began))
+	return summary(os.Stdout, s.sched, dir, s.page(), s.cfg.agent.outputs, s.cfg.agent.keep, time.Since(s.journal.run.Began))
 }

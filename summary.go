@@ -23,7 +23,7 @@ const summaryLines = 3
 
 // summary is what cmdq run prints at its end: how many tasks ended how, those
 // that did not finish, and where the sandboxes are.
-func summary(out io.Writer, s *scheduler.Scheduler, workDir, page string, took time.Duration) error {
+func summary(out io.Writer, s *scheduler.Scheduler, workDir, page, outputs, keep string, took time.Duration) error {
 	w := &bytes.Buffer{}
 	snap := s.Snapshot()
 	fmt.Fprintf(w, "%s: %d finished, %d failed, %d killed", count(snap.Tasks, "task"),
@@ -41,6 +41,7 @@ func summary(out io.Writer, s *scheduler.Scheduler, workDir, page string, took t
 		}
 	}
 	listFailures(w, bad)
+	listOutputs(w, all, outputs, keep)
 	if workDir == "" {
 		fmt.Fprintf(w, "sandboxes: on the agents, through the Mesos page at %s\n", page)
 	} else {
@@ -89,6 +90,16 @@ func lastLines(text string, most int) []string {
 		return nil
 	}
 	return lines[max(0, len(lines)-most):]
+}
+
+// listOutputs says where is what the commands left, of those that did.
+func listOutputs(w io.Writer, tasks []*task.Task, outputs, keep string) {
+	if slices.ContainsFunc(tasks, func(t *task.Task) bool { return t.State == task.Finished && len(t.Spec.Outputs) > 0 }) {
+		fmt.Fprintf(w, "outputs: %s\n", filepath.Join(outputs, "ID"))
+	}
+	if keep != "" {
+		fmt.Fprintf(w, "what they wrote: %s\n", filepath.Join(keep, "ID"))
+	}
 }
 
 // count is a number with its noun: "1 task", "2 tasks".

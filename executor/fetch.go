@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path"
@@ -119,7 +120,16 @@ func (f *Fetcher) direct(ctx context.Context, sandbox *os.Root, it item) error {
 		return err
 	}
 	defer src.body.Close()
-	if err := place(sandbox, it.name, src.body, it.attributes(src.mode)); err != nil {
+	from := io.Reader(src.body)
+	if it.executable && it.local == "" {
+		whole, err := spool(sandbox, src.body)
+		if err != nil {
+			return err
+		}
+		defer whole.Close()
+		from = patient{ctx, whole}
+	}
+	if err := place(sandbox, it.name, from, it.attributes(src.mode)); err != nil {
 		return err
 	}
 	if it.pack == notPacked {

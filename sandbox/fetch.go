@@ -17,6 +17,7 @@ type Fetched struct {
 	Missing []string // patterns that are not optional and matched nothing
 	Files   int
 	Bytes   int64
+	Skipped int // links in directories that were left out, since they lead out or to directories
 }
 
 // surveyTime bounds the looks through a sandbox.
@@ -34,7 +35,7 @@ func Fetch(ctx context.Context, f Files, l Launch, patterns []task.Output, to Pl
 	if err != nil {
 		return Fetched{}, err
 	}
-	done := Fetched{Missing: what.missing, Files: len(what.files), Bytes: what.bytes()}
+	done := Fetched{Missing: what.missing, Files: len(what.files), Bytes: what.bytes(), Skipped: what.skipped}
 	if len(what.files)+len(what.dirs) == 0 {
 		return done, nil
 	}

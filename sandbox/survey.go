@@ -24,6 +24,7 @@ type outputs struct {
 	files   []found
 	dirs    []string // in which order they are made
 	missing []string // patterns, not optional, that match nothing
+	skipped int      // links that are left out
 }
 
 // found is a file to be fetched.
@@ -50,7 +51,9 @@ func (o *outputs) same(p *outputs) bool {
 
 // survey looks for what the patterns match. Of a directory that matches all is
 // taken that is in it. Links are followed, by the agent and within the sandbox;
-// one that leads nowhere, and what is neither file nor directory, is not there.
+// one that leads nowhere, and what is neither file nor directory, is not there. In
+// a directory, links that leave the sandbox or lead to directories are left out:
+// nobody named them, and they may lead back up.
 func survey(ctx context.Context, f Files, l Launch, patterns []task.Output) (*outputs, error) {
 	s := &surveyor{ctx: ctx, files: f, launch: l, listed: map[string][]Entry{}, taken: map[string]bool{}}
 	if _, err := s.list(""); err != nil {
@@ -174,7 +177,7 @@ func (s *surveyor) take(name string, e Entry) error {
 	case len(s.taken) > maxFetched:
 		return refused("more than %d files to fetch", maxFetched)
 	case strings.Count(name, "/") >= maxDepth:
-		return refused("%.300q is deeper than %d directories", name, maxDepth)
+		return refused("deeper than %d directories: %.300q", maxDepth, name)
 	case strings.HasPrefix(name, partPrefix):
 		return refused("%q: names that begin with %s are taken", name, partPrefix)
 	case !e.Mode.IsDir():
@@ -188,9 +191,14 @@ func (s *surveyor) take(name string, e Entry) error {
 	}
 	for _, below := range list {
 		child := path.Join(name, below.Name)
+		link := below.Mode&fs.ModeSymlink != 0
 		below, ok, err := s.resolve(child, below)
-		if err != nil {
+		if err != nil && !(link && final(err)) {
 			return err
+		}
+		if err != nil || link && below.Mode.IsDir() {
+			s.out.skipped++
+			continue
 		}
 		if ok {
 			if err := s.take(child, below); err != nil {

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type agent struct {
 	doubted  bool           // launches of ours there may still run: to be asked about when it is seen again
 
 	executors map[string]*executor // of ours, by user, those that new launches can go to
+	former    map[string]*executor // by id: those that can live but that nothing new is sent to
 	unfit     bool                 // it cannot run our executor
 
 	notStarted string // the id of the executor of ours whose failure to start was last told
@@ -35,6 +37,9 @@ type agent struct {
 // meet finds the agent of an offer, or gets to know it.
 func (s *state) meet(o *mesos.Offer) *agent {
 	a := s.agent(o.AgentID.Value)
+	if a.lost {
+		s.shutIdle(a) // those that came back with it
+	}
 	a.host, a.lost = clean(o.Hostname), false
 	s.checkArch(a, o.Attributes)
 	if a.doubted {
@@ -72,23 +77,26 @@ func (s *state) onAgentLost(ev AgentLost) {
 	}
 	s.note(logrus.WarnLevel, logrus.Fields{"agent": a.host}, "agent lost")
 	a.lost = true
-	s.dropExecutors(a, false)
+	for _, x := range a.executors {
+		s.retire(a, x)
+	}
 	s.forget(a)
 }
 
 // forget drops a lost agent that holds nothing of ours.
 func (s *state) forget(a *agent) {
-	if a.lost && a.used == (task.Resources{}) {
+	if a.lost && a.used == (task.Resources{}) && len(a.former) == 0 {
 		delete(s.agents, a.id)
 	}
 }
 
 // forgetIdle drops, on a new stream, what may have gone while nobody could tell
-// us: executors without a task, and agents that hold nothing of ours. Those that
-// are there are offered again.
+// us: executors without a task, which are told to go, and agents that hold nothing
+// of ours. Those that are there are offered again.
 func (s *state) forgetIdle() {
-	for _, a := range s.agents {
-		s.dropExecutors(a, true)
+	for _, id := range slices.Sorted(maps.Keys(s.agents)) {
+		a := s.agents[id]
+		s.shutIdle(a)
 		if a.used == (task.Resources{}) && !a.restUntil.After(s.now) {
 			delete(s.agents, a.id)
 		}
@@ -104,8 +112,9 @@ func (s *state) onExecutorLost(ev ExecutorLost) {
 		if x != nil {
 			s.checkExecutable(a, ev.Status)
 			s.dropExecutor(a, x)
-			s.forget(a)
 		}
+		delete(a.former, ev.Executor)
+		s.forget(a)
 		if (x == nil || x.active == 0) && strings.HasPrefix(ev.Executor, executorIDs) {
 			level = logrus.DebugLevel // it had nothing to do
 		}

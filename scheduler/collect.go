@@ -42,11 +42,16 @@ const (
 )
 
 // hasSandbox tells whether the launch was on an agent that told of its end, so
-// that there is a sandbox to look into.
+// that there is a sandbox to look into. Our executor makes one only for what it
+// is about to start.
 func hasSandbox(a *task.Attempt) bool {
-	switch a.State {
-	case mesos.TASK_FINISHED.String(), mesos.TASK_FAILED.String(), mesos.TASK_KILLED.String():
-		return a.Agent != ""
+	switch {
+	case a.Agent == "":
+		return false
+	case a.State == mesos.TASK_FINISHED.String():
+		return true
+	case a.State == mesos.TASK_FAILED.String() || a.State == mesos.TASK_KILLED.String():
+		return a.Executor == "" || !a.Started.IsZero() || task.ParseExit(a.Message).Known
 	}
 	return false
 }

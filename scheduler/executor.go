@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +37,7 @@ type executor struct {
 	active   int                 // launches of ours that it has
 	waiting  int                 // of them those that are not known to have started
 	held     bool                // tasks were held back since too many are waiting
+	started  bool                // one of them started, or it spoke of one: it is there
 	idle     time.Time           // since when it has none
 }
 
@@ -105,7 +108,7 @@ func (s *state) sendTo(a *agent, t *task.Task, launch string, p *pool) *executor
 	x := s.executorOn(a, user)
 	if x == nil {
 		if old := a.executors[user]; old != nil {
-			s.dropExecutor(a, old)
+			s.retire(a, old)
 		}
 		resources := p.take(s.cfg.Executor.Cost)
 		allocate(resources, s.cfg.Role)
@@ -144,6 +147,7 @@ func (s *state) startedIn(a *agent, at *task.Attempt) {
 		return
 	}
 	x.waiting--
+	x.started = true
 	s.letGo(x)
 }
 
@@ -159,6 +163,7 @@ func (s *state) letGo(x *executor) {
 func (s *state) leftExecutor(a *agent, at *task.Attempt) {
 	x := a.executor(at.Executor)
 	if x == nil {
+		s.leftFormer(a, at)
 		return
 	}
 	x.active--
@@ -166,9 +171,43 @@ func (s *state) leftExecutor(a *agent, at *task.Attempt) {
 		x.waiting--
 	}
 	s.letGo(x)
-	if x.active == 0 && s.cfg.Executor.Idle > 0 {
+	if x.active == 0 && !x.started {
+		s.dropExecutor(a, x) // who knows whether it ever was there
+	} else if x.active == 0 && s.cfg.Executor.Idle > 0 {
 		x.idle = s.now
 		s.idle = append(s.idle, idleExecutor{a.id, x.id, s.now})
+	}
+}
+
+// makeRoom tells executors to go that have no task, if what they cost is all that
+// a waiting task is short of there.
+func (s *state) makeRoom(a *agent, free task.Resources) {
+	var idle []*executor
+	for _, user := range slices.Sorted(maps.Keys(a.executors)) {
+		if x := a.executors[user]; x.active == 0 {
+			idle = append(idle, x)
+			free = free.Add(s.cfg.Executor.Cost)
+		}
+	}
+	if len(idle) == 0 || s.link.phase != up {
+		return
+	}
+	var in *executor // the one of them that the task would go into
+	t := s.queue.First(free, func(head *task.Task) bool {
+		in = nil
+		left := free
+		if s.byOwn(head) {
+			if in = s.executorOn(a, s.executorUser(head)); in != nil && in.active == 0 {
+				left = left.Sub(s.cfg.Executor.Cost) // that one stays
+			}
+		}
+		return head.Spec.Resources.Fits(left) && s.takes(a, left, head)
+	})
+	for _, x := range idle {
+		if t != nil && x != in {
+			s.shutDown(a, x)
+			s.dropExecutor(a, x)
+		}
 	}
 }
 
@@ -199,9 +238,54 @@ func (s *state) tickExecutors() {
 		if x == nil || x.active > 0 || !x.idle.Equal(i.since) {
 			continue
 		}
-		s.call(calls.Shutdown(x.id, a.id).With(calls.Framework(s.framework.ID)))
+		s.shutDown(a, x)
 		s.dropExecutor(a, x)
 		s.forget(a)
+	}
+}
+
+func (s *state) shutDown(a *agent, x *executor) {
+	s.call(calls.Shutdown(x.id, a.id).With(calls.Framework(s.framework.ID)))
+}
+
+// retire: nothing is sent there any more, but it can live. Once it has no task it
+// is told to go, or it would keep what it costs until it ends by itself.
+func (s *state) retire(a *agent, x *executor) {
+	s.dropExecutor(a, x)
+	if a.former == nil {
+		a.former = map[string]*executor{}
+	}
+	a.former[x.id] = x
+	if !a.lost && s.link.phase == up {
+		s.shutIdle(a)
+	}
+}
+
+// leftFormer: a launch is over in an executor that nothing is sent to any more.
+func (s *state) leftFormer(a *agent, at *task.Attempt) {
+	x := a.former[at.Executor]
+	if x == nil {
+		return
+	}
+	if x.active--; !a.lost && s.link.phase == up {
+		s.shutIdle(a)
+	}
+}
+
+// shutIdle tells the executors of an agent to go that have no task of ours. Their
+// ends may not be heard of.
+func (s *state) shutIdle(a *agent) {
+	for _, user := range slices.Sorted(maps.Keys(a.executors)) {
+		if x := a.executors[user]; x.active == 0 && s.link.phase == up {
+			s.shutDown(a, x)
+			s.dropExecutor(a, x)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.former)) {
+		if x := a.former[id]; x.active == 0 && s.link.phase == up {
+			s.shutDown(a, x)
+			delete(a.former, id)
+		}
 	}
 }
 
@@ -212,11 +296,10 @@ func (s *state) dropExecutor(a *agent, x *executor) {
 	a.used = a.used.Sub(s.cfg.Executor.Cost)
 }
 
-// dropExecutors drops those of an agent, or only those without a task of ours.
-func (s *state) dropExecutors(a *agent, idleOnly bool) {
+// dropExecutors drops those of an agent: they end with their framework.
+func (s *state) dropExecutors(a *agent) {
 	for _, x := range a.executors {
-		if !idleOnly || x.active == 0 {
-			s.dropExecutor(a, x)
-		}
+		s.dropExecutor(a, x)
 	}
+	a.former = nil
 }

@@ -13,10 +13,16 @@ import (
 // executorEnded drops the executor of a launch if this update of it tells that
 // it is gone, or never was. The agent says so, not the executor.
 func (s *state) executorEnded(at *task.Attempt, u *update) {
-	if at.Executor == "" || !u.terminal() || u.fromExecutor {
+	if at.Executor == "" || !u.terminal() {
 		return
 	}
 	a := s.agent(at.Agent)
+	if u.fromExecutor {
+		if x := a.executor(at.Executor); x != nil {
+			x.started = true // a terse one does not always say RUNNING
+		}
+		return
+	}
 	switch u.reason {
 	case mesos.REASON_CONTAINER_LAUNCH_FAILED:
 		if a.notStarted != at.Executor {
@@ -36,6 +42,7 @@ func (s *state) executorEnded(at *task.Attempt, u *update) {
 	if x := a.executor(at.Executor); x != nil {
 		s.dropExecutor(a, x)
 	}
+	delete(a.former, at.Executor)
 }
 
 // from says where agents were told to fetch the executor.

@@ -55,7 +55,7 @@ func (s *state) dropFramework(k Kind) {
 	}
 	s.former = s.framework.ID
 	for _, a := range s.agents {
-		s.dropExecutors(a, false) // they end with their framework
+		s.dropExecutors(a)
 	}
 	s.recordFramework(k, s.framework)
 	s.framework = Framework{}

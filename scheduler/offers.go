@@ -119,6 +119,7 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 		size += info.Size()
 		launches = append(launches, info)
 	}
+	s.makeRoom(a, p.free)
 	if len(launches) == 0 {
 		return false
 	}

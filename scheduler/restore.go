@@ -55,7 +55,7 @@ func (s *state) restore(saved Saved) error {
 		return err
 	}
 	if !s.cfg.Own {
-		s.restoreExecutors()
+		s.restoreExecutors(saved)
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (s *state) restoreTasks(saved Saved) error {
 
 // restoreExecutors finds the executors that have launches of ours: on each agent
 // the newest of each user.
-func (s *state) restoreExecutors() {
+func (s *state) restoreExecutors(saved Saved) {
 	newest := map[*executor]time.Time{}
 	for t := range s.queue.Active() {
 		a := t.Current()
@@ -95,22 +95,56 @@ func (s *state) restoreExecutors() {
 			continue
 		}
 		ag, user := s.agent(a.Agent), s.executorUser(t)
-		if x := ag.executors[user]; x != nil && !a.Launched.After(newest[x]) {
+		x := ag.executors[user]
+		switch {
+		case x != nil && !a.Launched.After(newest[x]):
 			continue
-		} else if x != nil {
-			s.dropExecutor(ag, x)
+		case x != nil && x.id == a.Executor:
+			newest[x] = a.Launched
+			continue
+		case x != nil:
+			s.dropExecutor(ag, x) // restoreFormer finds it
 		}
-		x := &executor{id: a.Executor, user: user}
+		x = &executor{id: a.Executor, user: user}
 		s.addExecutor(ag, x)
 		newest[x] = a.Launched
 	}
+	s.restoreFormer(saved)
 	for t := range s.queue.Active() {
 		a := t.Current()
-		if x := s.agent(a.Agent).executor(a.Executor); x != nil && a.Executor != "" {
+		ag := s.agent(a.Agent)
+		if x := ag.executor(a.Executor); x != nil && a.Executor != "" {
 			x.active++
 			if a.Started.IsZero() {
 				x.waiting++
+			} else {
+				x.started = true
 			}
+		} else if x := ag.former[a.Executor]; x != nil {
+			x.active++
+		}
+	}
+}
+
+// restoreFormer finds the executors that nothing new is sent to: older ones that
+// have launches of ours, and those that had some so lately that they have not
+// ended by themselves.
+func (s *state) restoreFormer(saved Saved) {
+	for t := range s.queue.All() {
+		for i := range t.History {
+			a := &t.History[i]
+			lives := a.Ended.IsZero() || s.cfg.Executor.Idle == 0 || a.Ended.Add(s.cfg.Executor.Idle).After(saved.Now)
+			if a.Executor == "" || a.Framework != s.framework.ID || !lives {
+				continue
+			}
+			ag := s.agent(a.Agent)
+			if ag.executor(a.Executor) != nil {
+				continue
+			}
+			if ag.former == nil {
+				ag.former = map[string]*executor{}
+			}
+			ag.former[a.Executor] = &executor{id: a.Executor}
 		}
 	}
 }

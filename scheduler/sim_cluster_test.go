@@ -92,7 +92,7 @@ func (c *simCluster) pass(d time.Duration) {
 	for _, l := range c.order {
 		if !l.dieAt.IsZero() && !l.dieAt.After(c.now) {
 			l.seen.lost = true // nobody will hear how it ended
-			l.dead, l.queue = true, nil
+			l.dead, l.queue, l.held = true, nil, false
 		}
 	}
 	c.passExecutors()

@@ -28,18 +28,12 @@ type simLeft struct {
 // and it looks where the launch was.
 func (m *sim) onCollection(c Collection) error {
 	launch := task.LaunchID(c.Task, c.Attempt.Number)
+	for _, a := range append(c.Earlier, c.Attempt) {
+		if err := m.onSandbox(c.Task, &a); err != nil {
+			return err
+		}
+	}
 	l := m.c.launches[launch]
-	if l == nil || !l.dead && !l.over {
-		return errBroken("what %s left is fetched, and it has not ended", launch)
-	}
-	id := ""
-	if l.executor != nil {
-		id = l.executor.id
-	}
-	if a := &c.Attempt; a.Agent != l.agent.id || a.Framework != l.framework || a.Executor != id {
-		return errBroken("what %s left is looked for with executor %q on %s under %s; it was %q on %s under %s",
-			launch, a.Executor, a.Agent, a.Framework, id, l.agent.id, l.framework)
-	}
 	if len(c.Outputs) > 0 && l.outcome != mesos.TASK_FINISHED {
 		return errBroken("outputs of %s are fetched, and it is %s", launch, l.outcome)
 	}
@@ -52,6 +46,24 @@ func (m *sim) onCollection(c Collection) error {
 		return errBroken("what %s left is fetched before that was stored: %s", launch, kept.State)
 	}
 	m.fetching = append(m.fetching, &simFetch{Collection: c})
+	return nil
+}
+
+// onSandbox: a launch that is looked into has ended, and is looked for where it was.
+func (m *sim) onSandbox(t task.ID, a *task.Attempt) error {
+	launch := task.LaunchID(t, a.Number)
+	l := m.c.launches[launch]
+	if l == nil || !l.dead && !l.over {
+		return errBroken("what %s left is fetched, and it has not ended", launch)
+	}
+	id := ""
+	if l.executor != nil {
+		id = l.executor.id
+	}
+	if a.Agent != l.agent.id || a.Framework != l.framework || a.Executor != id {
+		return errBroken("what %s left is looked for with executor %q on %s under %s; it was %q on %s under %s",
+			launch, a.Executor, a.Agent, a.Framework, id, l.agent.id, l.framework)
+	}
 	return nil
 }
 

@@ -16,6 +16,8 @@ type simKnown struct {
 	unfit map[string]bool // agents: this process heard that they cannot run one
 	doubt map[string]bool // this process heard something from which it may have ended
 	mixed bool            // some process started them otherwise than others
+
+	newest map[string]string // agent and kind: the last one that a launch was for
 }
 
 // forget: the process ended.
@@ -106,17 +108,14 @@ func (m *sim) onLaunch(info *mesos.TaskInfo) error {
 	return nil
 }
 
-// onExecutor looks at an executor that is started for t: the last one of its kind
-// on that agent cannot be used any more. (If that was there before flags were
-// changed, it may be known to nobody.)
+// onExecutor looks at an executor that is started for t: the one before it cannot
+// be used any more. (If that was there before flags were changed, or before another
+// one that never arrived, it may be known to nobody.)
 func (m *sim) onExecutor(id, agent string, t *task.Task) error {
-	kind, last := id[:len(executorIDs+"01234567-")], ""
-	for _, x := range m.c.executors {
-		if x.agent.id == agent && strings.HasPrefix(x.id, kind) && x.id != id {
-			last = x.id
-		}
-	}
-	if last == "" || m.known.mixed || m.known.ended[agent+" "+last] || m.known.doubt[agent+" "+last] {
+	kind := agent + " " + id[:len(executorIDs+"01234567-")]
+	last := m.known.newest[kind]
+	m.known.newest[kind] = id
+	if last == "" || last == id || m.known.mixed || m.known.ended[agent+" "+last] || m.known.doubt[agent+" "+last] {
 		return nil
 	}
 	for o := range m.s.queue.Active() {

@@ -120,7 +120,7 @@ func newSim(rnd *rand.Rand) *sim {
 	m.setTerse(rnd.IntN(5) == 0)
 	m.c.executorIdle = m.cfg.Executor.Idle
 	m.c.agents[0].unfit = len(m.c.agents) > 1 && rnd.IntN(4) == 0
-	m.known.shut = map[string]bool{}
+	m.known.shut, m.known.newest = map[string]bool{}, map[string]string{}
 	m.known.forget()
 	for i := range 1 + rnd.IntN(8) {
 		m.file = append(m.file, m.newTask(fmt.Sprintf("t%d", i)))
