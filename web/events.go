@@ -21,8 +21,12 @@ func (a *API) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery != "" {
 		return BadRequest("there are no parameters")
 	}
+	most := maxReaders
+	if !callerOf(r.Context()).remote {
+		most *= 2
+	}
 	last := r.Header.Get("Last-Event-ID")
-	at, resumed, ok := a.Hub.join(last)
+	at, resumed, ok := a.Hub.join(last, most)
 	if !ok {
 		return Busy("too many read events already")
 	}

@@ -20,7 +20,7 @@ const (
 	linger     = 30 * time.Second       // that a reader may be away
 	maxKept    = 4 << 20                // bytes of events that readers may be behind
 	maxChunks  = 1024                   // the same in beats
-	maxReaders = 256
+	maxReaders = 256                    // over TCP; as many again on the control socket
 )
 
 // Hub passes on to many readers what changes. Events are gathered for a tenth of
@@ -196,11 +196,11 @@ func (h *Hub) rouse() {
 
 // join is a new reader: what it reads next, and whether that is where it left,
 // having seen the event of this id (empty: it is new). ok is false when there are
-// too many, or the Hub is closed.
-func (h *Hub) join(last string) (next uint64, resumed, ok bool) {
+// so many already, or the Hub is closed.
+func (h *Hub) join(last string, most int) (next uint64, resumed, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.readers == maxReaders {
+	if h.closed || h.readers >= most {
 		return 0, false, false
 	}
 	h.readers++

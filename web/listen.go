@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,7 +14,9 @@ import (
 // Listener is where agents reach us. It is bound; Serve answers.
 type Listener struct {
 	net.Listener
-	base string
+	base  string
+	named bool        // by --advertise
+	tls   *tls.Config // nil: it speaks plain HTTP
 }
 
 // URL is what agents are told, without a slash at its end: http://host:port.
@@ -57,7 +60,7 @@ func Listen(at, advertise string, loopback bool) (*Listener, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("--listen %s: %w", at, err), l.Close())
 	}
-	return &Listener{Listener: l, base: base}, nil
+	return &Listener{Listener: l, base: base, named: advertise != ""}, nil
 }
 
 // advertised is what --advertise says; the zero value is nothing.

@@ -48,8 +48,9 @@ const (
 	endWhole   = "whole"
 )
 
-// getLog streams what a command wrote, byte by byte, as it comes. It waits for a
-// slow reader as a pipe does: who reads has stopped on purpose.
+// getLog streams what a command wrote, byte by byte, as it comes. On the control
+// socket it waits for a slow reader as a pipe does: who reads has stopped on
+// purpose. Over TCP it does not: there a reader may have gone.
 func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	if !r.ProtoAtLeast(1, 1) {
 		return BadRequest("HTTP/1.1 is needed, to tell that the output is whole")
@@ -58,21 +59,29 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	to := &logWriter{ResponseWriter: w, control: http.NewResponseController(w)}
+	if callerOf(r.Context()).remote {
+		to.stall = logStall
+		select {
+		case a.logs <- struct{}{}:
+			defer func() { <-a.logs }()
+		default:
+			return Busy("too many read logs already")
+		}
+	}
 	output, err := a.Logs.Log(r.Context(), request)
 	if err != nil {
 		return err
 	}
 	defer output.Close()
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Time{}) // fails where writing will
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Trailer", endTrailer)
 	w.WriteHeader(http.StatusOK)
-	if control.Flush() != nil {
+	if to.flush() != nil {
 		return nil // the client has gone
 	}
-	if err, gone := stream(w, control, output); gone {
+	if err, gone := stream(to, output); gone {
 		return nil
 	} else if err != nil {
 		text := marshal(wire{a.tell(r.Context(), err)})
@@ -83,16 +92,41 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// logStall is how long a reader over TCP may take nothing of what there is.
+const logStall = time.Minute
+
+// logWriter sends what it is given at once.
+type logWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration // that a client may take nothing; 0: any time
+}
+
+func (l *logWriter) Write(p []byte) (int, error) {
+	var due time.Time
+	if l.stall > 0 {
+		due = time.Now().Add(l.stall)
+	}
+	_ = l.control.SetWriteDeadline(due) // fails where writing will
+	n, err := l.ResponseWriter.Write(p)
+	if err == nil {
+		err = l.control.Flush()
+	}
+	return n, err
+}
+
+func (l *logWriter) flush() error {
+	_, err := l.Write(nil)
+	return err
+}
+
 // stream copies what comes, at once. gone tells that there is nobody to write to.
-func stream(w io.Writer, control *http.ResponseController, from io.Reader) (err error, gone bool) {
+func stream(to io.Writer, from io.Reader) (err error, gone bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			if _, err := w.Write(buf[:n]); err != nil {
-				return nil, true
-			}
-			if control.Flush() != nil {
+			if _, err := to.Write(buf[:n]); err != nil {
 				return nil, true
 			}
 		}

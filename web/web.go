@@ -13,6 +13,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	stdlog "log"
 	"net"
@@ -60,7 +61,10 @@ func Serve(l net.Listener, h http.Handler, log *logrus.Entry) *Server {
 		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		DisableGeneralOptionsHandler: true, ErrorLog: stdlog.New(httpLog{log}, "", 0),
 	}
-	limited := limit(l, maxConnections)
+	var limited net.Listener = limit(l, maxConnections)
+	if ours, ok := l.(*Listener); ok && ours.tls != nil {
+		limited = tls.NewListener(limited, ours.tls) // outermost: net/http bounds its handshake
+	}
 	s.accept.Go(func() {
 		if err := s.http.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
 			log.WithError(err).WithField("addr", l.Addr()).Error("an HTTP server has ended")
