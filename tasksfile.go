@@ -16,7 +16,7 @@ import (
 // each_line names, and those of its files that are missing.
 type tasksFile struct {
 	path string // "-" is standard input
-	user string // the only user that may run commands; empty: anyone
+	user string // behind --master local the only user that may run commands; else empty
 	seen [sha256.Size]byte
 
 	// lists are those of each_line as they were when they were last read, by
@@ -55,12 +55,14 @@ func (t *tasksFile) read() (*task.File, error) {
 		return nil, nil
 	}
 	t.seen, t.lists, t.missing = sum, make(map[string][sha256.Size]byte), make(map[string]bool)
-	file, err := task.ParseWith(name, data, t.list, t.lookAt)
+	file, err := task.ParseWith(name, data, task.Outside{List: t.list, Look: t.lookAt})
 	if err != nil {
 		return nil, err
 	}
-	if err := t.checkUsers(file); err != nil {
-		return nil, err
+	if t.user != "" {
+		if err := checkLocal(file, t.user); err != nil {
+			return nil, err
+		}
 	}
 	return file, nil
 }
@@ -112,20 +114,22 @@ func (t *tasksFile) paths() []string {
 	return slices.Concat(slices.Sorted(maps.Keys(t.lists)), slices.Sorted(maps.Keys(t.missing)), []string{t.path})
 }
 
-// checkUsers refuses commands for other users where they could not run: the
-// embedded Mesos runs everything as its own user.
-func (t *tasksFile) checkUsers(file *task.File) error {
-	if t.user == "" {
-		return nil
-	}
+// checkLocal refuses what the embedded Mesos cannot run: it runs everything as its
+// own user, and has no containers.
+func checkLocal(file *task.File, user string) error {
 	var wrong task.Errors
 	for i, s := range file.Specs {
 		if i > 0 && s.ID == file.Specs[i-1].ID {
 			continue // another part of one list
 		}
-		if s.User != "" && s.User != t.user {
-			wrong = append(wrong, task.Error{File: file.Name, Line: s.Line, Task: string(s.ID),
-				What: fmt.Sprintf("user: found %q, allowed with --master local is %q only, as who cmdq itself runs", s.User, t.user)})
+		fail := func(what string) {
+			wrong = append(wrong, task.Error{File: file.Name, Line: s.Line, Task: string(s.ID), What: what})
+		}
+		if s.User != "" && s.User != user {
+			fail(fmt.Sprintf("user: found %q, allowed with --master local is %q only, as who cmdq itself runs", s.User, user))
+		}
+		if s.Rules != nil && s.Rules.Container != nil {
+			fail("container: found one, allowed with --master local is none: images run only on a Mesos cluster")
 		}
 	}
 	if len(wrong) == 0 {

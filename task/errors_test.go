@@ -43,10 +43,7 @@ func TestErrors(t *testing.T) {
 		{"swapped", head + "- {id: a, commnad: x}", "f:3: task \"a\": found the unknown field \"commnad\", did you mean command?\nf:3: task \"a\": found no command, and every task needs command or argv"},
 		{"begins alike", head + "- {id: a, command: x, memory: 1}", `f:3: task "a": found the unknown field "memory", did you mean mem?`},
 		{"dash", head + "- {id: a, command: x, kill-grace: 1s}", `f:3: task "a": found the unknown field "kill-grace", did you mean kill_grace?`},
-		{"far", head + "- {id: a, command: x, zzzzzz: 1}", `f:3: task "a": found the unknown field "zzzzzz", allowed are id, command, argv, cpus, mem, disk, gpus, env, user, name, retries, timeout, kill_grace, priority, labels, uris, files, outputs, executor, count, each, each_line`},
-		{"not yet", head + "- id: a\n  command: x\n  after: [b]\n  container: {}\n", "f:5: task \"a\": after: not supported yet\nf:6: task \"a\": container: not supported yet"},
-		{"not yet on top", "groups: {}\n" + "tasks: [{id: a, command: x, cpus: 1, mem: 1}]", `f:1: groups: not supported yet`},
-		{"not yet in defaults", "defaults: {cpus: 1, mem: 1, role: r}\ntasks: [{id: a, command: x}]", `f:1: role: not supported yet`},
+		{"far", head + "- {id: a, command: x, zzzzzz: 1}", `f:3: task "a": found the unknown field "zzzzzz", allowed are id, command, argv, cpus, mem, disk, gpus, env, user, name, retries, timeout, kill_grace, priority, labels, uris, files, outputs, executor, after, group, constraints, ports, container, role, count, each, each_line`},
 		{"twice", head + "- id: a\n  command: x\n  user: u\n  user: v\n", `f:6: task "a": found "user" twice, first on line 5; allowed is once`},
 		{"twice on top", "defaults: {cpus: 1, mem: 1}\ntasks: [{id: a, command: x}]\ndefaults: {}\n", `f:3: found "defaults" twice, first on line 1; allowed is once`},
 		{"key list", head + "- {id: a, command: x, [b]: 1}", `f:3: task "a": found a list as the name of a field, allowed is text`},
@@ -139,7 +136,7 @@ func TestErrors(t *testing.T) {
 		{"all", "tasks:\n- id: b\n  cpus: -1\n  command: x\n  mem: 1\n- id: c\n  mem: 1\n  cpus: x\n  cmd: y\n", "f:3: task \"b\": cpus: found \"-1\", allowed is a number >= 0, to a thousandth\n" +
 			"f:6: task \"c\": found no command, and every task needs command or argv\n" +
 			"f:8: task \"c\": cpus: found \"x\", allowed is a number >= 0, to a thousandth\n" +
-			"f:9: task \"c\": found the unknown field \"cmd\", allowed are id, command, argv, cpus, mem, disk, gpus, env, user, name, retries, timeout, kill_grace, priority, labels, uris, files, outputs, executor, count, each, each_line"},
+			"f:9: task \"c\": found the unknown field \"cmd\", allowed are id, command, argv, cpus, mem, disk, gpus, env, user, name, retries, timeout, kill_grace, priority, labels, uris, files, outputs, executor, after, group, constraints, ports, container, role, count, each, each_line"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

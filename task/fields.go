@@ -26,6 +26,12 @@ const (
 	fieldFiles
 	fieldOutputs
 	fieldExecutor
+	fieldAfter
+	fieldGroup
+	fieldConstraints
+	fieldPorts
+	fieldContainer
+	fieldRole
 	fieldCount
 	fieldEach
 	fieldEachLine
@@ -35,7 +41,8 @@ const (
 
 var fieldNames = [numFields]string{
 	"", "id", "command", "argv", "cpus", "mem", "disk", "gpus", "env", "user", "name", "retries",
-	"timeout", "kill_grace", "priority", "labels", "uris", "files", "outputs", "executor", "count", "each", "each_line",
+	"timeout", "kill_grace", "priority", "labels", "uris", "files", "outputs", "executor",
+	"after", "group", "constraints", "ports", "container", "role", "count", "each", "each_line",
 }
 
 var fieldOf = func() map[string]field {
@@ -46,24 +53,14 @@ var fieldOf = func() map[string]field {
 	return m
 }()
 
-// notYet are the fields that a later version of cmdq will have. They are
-// refused wherever they stand, so that nobody believes they had an effect.
-var notYet = map[string]bool{
-	"after": true, "constraints": true, "container": true, "group": true, "groups": true,
-	"ports": true, "role": true, "on_finish": true, "on_failure": true,
-}
-
 // fields sorts the entries of a task, or of defaults, by field. It tells
 // false if n is no map at all.
 func (r *reader) fields(name string, n *yaml.Node) (e [numFields]*yaml.Node, ok bool) {
 	entries, ok := r.entries(name, n, "a map of fields")
 	for _, p := range entries {
-		switch f := fieldOf[p.name]; {
-		case f != noField:
+		if f := fieldOf[p.name]; f != noField {
 			e[f] = p.value
-		case notYet[p.name]:
-			r.fail(p.key, "%s: not supported yet", p.name)
-		default:
+		} else {
 			r.unknown(p.key, fieldNames[1:])
 		}
 	}
@@ -89,6 +86,10 @@ func (r *reader) readTask(n *yaml.Node) {
 			r.set(s, field(f), value)
 		}
 	}
+	if e[fieldAfter] == nil && r.given[fieldAfter] {
+		r.inherit = append(r.inherit, s)
+	}
+	r.shareRules(s)
 	r.complete(s, n, &e)
 	r.admit(s, n)
 	r.specs = r.appendParts(r.specs, s, n)
@@ -136,6 +137,7 @@ func (r *reader) complete(s *Spec, n *yaml.Node, e *[numFields]*yaml.Node) {
 	if s.Series != nil && s.Series.Lines != nil {
 		r.noHole(s, n, e)
 	}
+	r.ruleConflicts(s, n, e)
 	if size := s.size(); size > maxSpec {
 		r.fail(n, "found %d bytes of text in all, allowed are at most %d: no command can be started with more", size, maxSpec)
 	}
@@ -183,6 +185,8 @@ func (r *reader) set(s *Spec, f field, n *yaml.Node) {
 		s.Outputs = r.outputs(n)
 	case fieldExecutor:
 		s.Executor = r.executor(n)
+	case fieldAfter, fieldGroup, fieldConstraints, fieldPorts, fieldContainer, fieldRole:
+		r.setRule(s, f, n)
 	case fieldCount:
 		s.Series = &Series{Count: int(r.whole("count", n, countSpan))}
 	case fieldEach:

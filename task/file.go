@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -17,9 +19,10 @@ const (
 
 // File is a tasks file that was read without an error.
 type File struct {
-	Name  string
-	Specs []*Spec // in file order; a list may be several
-	tasks int
+	Name   string
+	Specs  []*Spec // in file order; a list may be several
+	Policy Policy
+	tasks  int
 }
 
 // ReadFile reads a tasks file. What is wrong with its content comes as Errors;
@@ -49,25 +52,32 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 }
 
 // Parse is Read from memory. All errors are Errors.
-func Parse(name string, data []byte) (*File, error) { return ParseWith(name, data, ReadList, LookAt) }
+func Parse(name string, data []byte) (*File, error) { return ParseWith(name, data, Outside{}) }
 
-// ParseWith is Parse with something else than ReadList to read the files of
-// each_line, which may give a byte too many, and something else than LookAt for
-// those of files, by absolute paths. Each is asked once for a path.
-func ParseWith(name string, data []byte, list func(path string) ([]byte, error), look func(path string) (executable bool, err error)) (*File, error) {
+// Outside is what a tasks file needs of what is around it. Each function is asked
+// once for a path.
+type Outside struct {
+	Folder string                                         // where paths begin; empty: the folder of the file
+	List   func(path string) ([]byte, error)              // reads one of each_line, perhaps a byte too many; nil: ReadList
+	Look   func(path string) (executable bool, err error) // looks at one of files, by an absolute path; nil: LookAt
+	Known  func(name ID) bool                             // tells whether tasks may wait for a task, or series, that is not in the file; nil: for none
+}
+
+// ParseWith is Parse with other surroundings.
+func ParseWith(name string, data []byte, o Outside) (*File, error) {
 	if len(data) > MaxFileSize {
 		what := fmt.Sprintf("found more than %d MB, allowed are at most so many", MaxFileSize>>20)
 		return nil, Errors{{File: name, Line: 1, What: what}}
 	}
 	r := newReader(name, data)
-	r.readList, r.look = list, look
+	r.surround(o)
 	if root := r.document(data); root != nil {
 		r.file(root)
 	}
 	if err := r.err(); err != nil {
 		return nil, err
 	}
-	return &File{Name: name, Specs: r.specs, tasks: r.tasks}, nil
+	return &File{Name: name, Specs: r.specs, Policy: r.policy, tasks: r.tasks}, nil
 }
 
 // Len is the number of tasks after expansion.
@@ -88,15 +98,18 @@ func (f *File) Tasks(submitted time.Time) []Task {
 // reader reads one file.
 type reader struct {
 	walker
+	folder   string // where paths begin
 	defaults Spec
 	given    [numFields]bool // what defaults has, right or wrong
+	policy   Policy
 
 	specs []*Spec
 	tasks int                // after expansion
 	byID  map[ID]*Spec       // as it is written, the first one
 	texts map[string]string  // equal strings are kept once
 	maps  map[string]textMap // and equal maps
-	key   []byte             // of maps, scratch
+	ruled map[string]*Rules  // and equal rules
+	key   []byte             // of those two, scratch
 
 	readList  func(path string) ([]byte, error)
 	lists     map[string]list          // of each_line, by path
@@ -106,22 +119,42 @@ type reader struct {
 
 	look   func(path string) (executable bool, err error)
 	looked map[string]looked // of files, by path
+
+	known   func(ID) bool
+	waits   []wait  // of all tasks, and of defaults
+	inherit []*Spec // those that wait for what defaults says
+	looks   int     // at ids, for those that were mistyped
 }
 
 func newReader(name string, data []byte) *reader {
-	r := &reader{texts: make(map[string]string), maps: make(map[string]textMap),
+	r := &reader{texts: make(map[string]string), maps: make(map[string]textMap), ruled: make(map[string]*Rules),
 		lists: make(map[string]list), parts: make(map[partsKey][]*Series), looked: make(map[string]looked)}
 	r.report.file, r.last = name, lineCount(data)
 	r.left = 2*len(data) + spareVisits // a node of the file takes half a byte or more, as in {a,b}
 	r.defaults = Spec{Retries: DefaultRetries, KillGrace: DefaultKillGrace}
+	r.surround(Outside{})
 	return r
+}
+
+func (r *reader) surround(o Outside) {
+	r.folder, r.readList, r.look, r.known = o.Folder, o.List, o.Look, o.Known
+	if r.folder == "" {
+		r.folder = filepath.Dir(r.report.file)
+	}
+	if r.readList == nil {
+		r.readList = ReadList
+	}
+	if r.look == nil {
+		r.look = LookAt
+	}
 }
 
 const allowedFile = "a map with tasks, and perhaps defaults"
 
 // file reads the outermost map.
 func (r *reader) file(root *yaml.Node) {
-	entries, _ := r.entries("the file", root, allowedFile)
+	found, _ := r.entries("the file", root, allowedFile)
+	entries := slices.Clone(found) // the walk goes on to other maps
 	var defaults, tasks *yaml.Node
 	for _, e := range entries {
 		switch {
@@ -129,12 +162,16 @@ func (r *reader) file(root *yaml.Node) {
 			defaults = e.value
 		case e.name == "tasks":
 			tasks = e.value
-		case notYet[e.name]:
-			r.fail(e.key, "%s: not supported yet", e.name)
+		case e.name == "groups":
+			r.policy.Groups = r.groups(e.value)
+		case e.name == "on_finish":
+			r.policy.OnFinish = r.notices(e.name, e.value)
+		case e.name == "on_failure":
+			r.policy.OnFailure = r.notices(e.name, e.value)
 		case fieldOf[e.name] != noField:
 			r.fail(e.key, "found %s beside tasks, allowed is in a task or in defaults", e.name)
 		default:
-			r.unknown(e.key, []string{"tasks", "defaults"})
+			r.unknown(e.key, []string{"tasks", "defaults", "groups", "on_finish", "on_failure"})
 		}
 	}
 	if defaults != nil {
@@ -186,4 +223,5 @@ func (r *reader) readTasks(n *yaml.Node) {
 		list[i] = nil // let the tree go as the specs come
 	}
 	r.clashes()
+	r.waitsEnd()
 }

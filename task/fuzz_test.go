@@ -25,17 +25,17 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := ParseWith("f", data, func(path string) ([]byte, error) {
+		file, err := ParseWith("f", data, Outside{List: func(path string) ([]byte, error) {
 			if len(path)%2 == 0 {
 				return nil, errors.New("none")
 			}
 			return data, nil
-		}, func(path string) (bool, error) {
+		}, Look: func(path string) (bool, error) {
 			if !filepath.IsAbs(path) || len(path)%3 == 0 {
 				return false, errors.New("none")
 			}
 			return len(path)%2 == 0, nil
-		})
+		}, Known: func(name ID) bool { return len(name)%2 == 0 }})
 		if err != nil {
 			checkErrors(t, err, data)
 			return

@@ -122,7 +122,7 @@ func (r *reader) inputAt(name string, n *yaml.Node) Input {
 		return Input{}
 	}
 	if !filepath.IsAbs(text) {
-		text = filepath.Join(filepath.Dir(r.report.file), text)
+		text = filepath.Join(r.folder, text)
 	}
 	full, err := filepath.Abs(text)
 	if err != nil {

@@ -16,13 +16,13 @@ import (
 // /d/out, /d/{}, /d/stdout and /e/a.txt.
 func parseFiles(text string) (*File, error) {
 	there := map[string]bool{"/d/a.txt": false, "/d/b/c.sh": true, "/d/out": false, "/d/{}": false, "/d/stdout": false, "/e/a.txt": false}
-	return ParseWith("/d/f", []byte(listHead+text), ReadList, func(path string) (bool, error) {
+	return ParseWith("/d/f", []byte(listHead+text), Outside{Look: func(path string) (bool, error) {
 		executable, ok := there[path]
 		if !ok {
 			return false, &fs.PathError{Op: "stat", Path: path, Err: syscall.ENOENT}
 		}
 		return executable, nil
-	})
+	}})
 }
 
 func TestFiles(t *testing.T) {
@@ -221,10 +221,10 @@ func TestLookAt(t *testing.T) {
 // TestLookedAtOnce: a million tasks of one file cost one look.
 func TestLookedAtOnce(t *testing.T) {
 	looks := 0
-	_, err := ParseWith("/d/f", []byte(listHead+"- {id: a, command: x, files: [x, ./x]}\n- {id: b, command: x, files: [x]}\n"), ReadList, func(string) (bool, error) {
+	_, err := ParseWith("/d/f", []byte(listHead+"- {id: a, command: x, files: [x, ./x]}\n- {id: b, command: x, files: [x]}\n"), Outside{Look: func(string) (bool, error) {
 		looks++
 		return false, syscall.EIO
-	})
+	}})
 	if list, ok := err.(Errors); !ok || len(list) != 3 || looks != 1 {
 		t.Errorf("%d looks, %v", looks, err)
 	}

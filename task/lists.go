@@ -105,7 +105,7 @@ func (r *reader) eachLine(n *yaml.Node) *Series {
 		return nil
 	}
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(r.report.file), path)
+		path = filepath.Join(r.folder, path)
 	}
 	l, ok := r.lists[path]
 	if !ok {

@@ -18,12 +18,12 @@ const listHead = "defaults: {cpus: 1, mem: 1}\ntasks:\n"
 
 // parseLists reads a tasks file in the folder d with files of each_line.
 func parseLists(text string, lists map[string]string) (*File, error) {
-	return ParseWith("d/f", []byte(text), func(path string) ([]byte, error) {
+	return ParseWith("d/f", []byte(text), Outside{List: func(path string) ([]byte, error) {
 		if list, ok := lists[path]; ok {
 			return []byte(list), nil
 		}
 		return nil, fs.ErrNotExist
-	}, LookAt)
+	}})
 }
 
 // idsAndLines is what a file makes: "a-1=x a-3=y".
