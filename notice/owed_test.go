@@ -1,0 +1,60 @@
+package notice
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"cmdq/task"
+)
+
+func TestWait(t *testing.T) {
+	for tries, want := range map[int]time.Duration{0: time.Second, 1: time.Second, 2: 2 * time.Second, 9: 256 * time.Second,
+		10: 5 * time.Minute, 100: 5 * time.Minute, 1 << 40: 5 * time.Minute} {
+		if got := wait(tries); got != want {
+			t.Errorf("after try %d: %s, not %s", tries, got, want)
+		}
+	}
+}
+
+// A log never has more of an address than its host.
+func TestPlace(t *testing.T) {
+	for _, tt := range []struct {
+		notice task.Notice
+		want   string
+	}{
+		{task.Notice{Command: "mail -s secret"}, "the command"},
+		{task.Notice{URL: "https://ann:secret@hooks.example.com:8443/T0/secret?key=secret"}, "https://hooks.example.com:8443"},
+		{task.Notice{URL: "http://[::1]:80/secret"}, "http://[::1]:80"},
+		{task.Notice{URL: "mailto:secret"}, "its address"},
+		{task.Notice{URL: "http://secret\x7f/"}, "its address"},
+	} {
+		if got := place(tt.notice); got != tt.want {
+			t.Errorf("%+v: %q, not %q", tt.notice, got, tt.want)
+		}
+	}
+}
+
+func TestOwe(t *testing.T) {
+	now := time.Date(2026, 11, 21, 17, 0, 0, 5e6, time.FixedZone("", 3600))
+	code := 3
+	m := Message{ID: "run-1/finish/0", Kind: Failure, Text: "render-7 <failed>", File: "tasks.yaml", Began: Stamp(now), At: Stamp(now), Tasks: 2,
+		States: map[string]int{"failed": 1, "idle": 1}, Task: &Failed{ID: "render-7", ExitCode: &code, Stderr: "no\n\xffspace"}}
+	o, err := Owe(task.Notice{Command: "true"}, m, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.ID != m.ID || o.Kind != Failure || !o.Next.Equal(now) || o.Tries != 0 {
+		t.Errorf("owed is %+v", o)
+	}
+	var back Message
+	d := json.NewDecoder(bytes.NewReader(o.Body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Began != "2026-11-21T16:00:00.005Z" || back.ID != m.ID || *back.Task.ExitCode != 3 || back.Task.Stderr != "no\n\ufffdspace" {
+		t.Errorf("the body says %s", o.Body)
+	}
+}
