@@ -99,6 +99,20 @@ func runLine(r store.Run, begun bool, c store.Counts, unwanted map[string]string
 	if owed != nil {
 		run["owed"] = owed
 	}
+	if len(r.Policy) > 0 {
+		run["policy"] = policyObject(r.Policy)
+	}
+	var notices []object
+	for _, n := range r.Notices {
+		l := object{"id": n.ID, "kind": n.Kind, "to": notice(n.Command, n.URL)}
+		l.add("tries", n.Tries)
+		l.add("since", n.Since)
+		l.add("next", n.Next)
+		notices = append(notices, l)
+	}
+	if notices != nil {
+		run["notices"] = notices
+	}
 	o["run"] = run
 	return o
 }
@@ -111,6 +125,8 @@ func taskLine(in store.Task) object {
 	}
 	o.add("each", t.Line())
 	o.add("stop", [...]string{"", "cancelled", "interrupted"}[t.Stop])
+	o.add("held", t.Held)
+	o.add("given", t.Given)
 	o.add("submitted", t.Submitted)
 	o.add("wake", in.Wake)
 	o.add("launches", t.Launches)
@@ -219,10 +235,89 @@ func specObject(s *task.Spec) object {
 		o["outputs"] = outputs
 	}
 	o.add("executor", string(s.Executor))
+	if s.Rules != nil {
+		addRules(o, s.Rules)
+	}
 	if s.Series != nil {
 		o.add("count", s.Series.Count)
 	}
 	return o
+}
+
+func addRules(o object, r *task.Rules) {
+	if len(r.After) > 0 {
+		o["after"] = r.After
+	}
+	o.add("group", r.Group)
+	var constraints []string
+	for _, c := range r.Constraints {
+		constraints = append(constraints, c.String())
+	}
+	if constraints != nil {
+		o["constraints"] = constraints
+	}
+	o.add("ports", r.Ports)
+	if c := r.Container; c != nil {
+		container := object{"type": c.Type, "image": c.Image}
+		var volumes []string
+		for _, v := range c.Volumes {
+			volumes = append(volumes, v.String())
+		}
+		if volumes != nil {
+			container["volumes"] = volumes
+		}
+		o["container"] = container
+	}
+	o.add("role", r.Role)
+}
+
+// policyObject is a policy without what its notices hold.
+func policyObject(data []byte) any {
+	var p task.Policy
+	if json.Unmarshal(data, &p) != nil {
+		return "(not readable)"
+	}
+	o, groups := object{}, object{}
+	for name, g := range p.Groups {
+		group := object{}
+		group.add("max_running", g.MaxRunning)
+		if g.MaxFailures != task.Unlimited {
+			group["max_failures"] = g.MaxFailures
+		}
+		group.add("on_failure", string(g.OnFailure))
+		addNotices(group, "on_finish", g.Finish)
+		addNotices(group, "on_first_failure", g.Failure)
+		groups[name] = group
+	}
+	if len(groups) > 0 {
+		o["groups"] = groups
+	}
+	addNotices(o, "on_finish", p.OnFinish)
+	addNotices(o, "on_failure", p.OnFailure)
+	return o
+}
+
+func addNotices(o object, name string, list []task.Notice) {
+	var to []string
+	for _, n := range list {
+		to = append(to, notice(n.Command, n.URL))
+	}
+	if to != nil {
+		o[name] = to
+	}
+}
+
+// notice says where one goes, without what may be a secret: a command, or all of
+// an address but its host.
+func notice(command, address string) string {
+	if command != "" {
+		return "(command)"
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "(not shown)"
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // withoutPassword is an address as people may see it.

@@ -21,6 +21,14 @@ func TestDumpedLines(t *testing.T) {
 	one := &task.Task{ID: "a", Spec: spec, Index: -1, State: task.Fetching, Launches: 1,
 		History: []task.Attempt{{Number: 1, Agent: "s1", Executor: "cmdq-1", State: "TASK_FAILED"}},
 		End:     &task.End{State: task.Failed, At: at, Launch: 1, Exit: task.Exit{Known: true, Code: 3}, Stderr: "no\nsuch"}}
+	ruled := &task.Task{ID: "b-1", Index: 1, Held: true, Given: true, Spec: &task.Spec{ID: "b", Command: "x", Rules: &task.Rules{After: []task.ID{"a"}, Group: "g", Ports: 2, Role: "r",
+		Constraints: []task.Constraint{{Attribute: "rack", Op: task.IsNot, Value: "r1"}, {Attribute: "gpu", Op: task.Exists}},
+		Container:   &task.Container{Type: "docker", Image: "alpine", Volumes: []task.Volume{{Host: "/a", Container: "/b", ReadOnly: true}}}}}}
+	policy, err := json.Marshal(task.Policy{Groups: map[string]task.Group{"g": {MaxRunning: 2, MaxFailures: 0, OnFailure: task.CancelGroup, Failure: []task.Notice{{Command: "hidden"}}},
+		"h": {MaxFailures: task.Unlimited}}, OnFinish: []task.Notice{{URL: "https://ann:hidden@h:8/hidden?hidden"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ended := *one
 	ended.State = task.Failed
 	tests := []struct {
@@ -35,6 +43,12 @@ func TestDumpedLines(t *testing.T) {
 		}},
 		{taskLine(store.Task{Task: &ended}), []string{`"launch":1,"stderr":"no\nsuch"}`, `"state":"failed"`}},
 		{runLine(store.Run{Secret: []byte("hidden")}, true, store.Counts{}, nil), []string{`"secret":"(secret)"`}},
+		{taskLine(store.Task{Task: ruled}), []string{`"given":true,"held":true,`, `"after":["a"]`, `"constraints":["rack != r1","gpu exists"]`,
+			`"container":{"image":"alpine","type":"docker","volumes":["/a:/b:ro"]}`, `"group":"g"`, `"ports":2`, `"role":"r"`}},
+		{runLine(store.Run{Policy: policy, Notices: []store.Notice{{ID: "n1", Kind: "finish", URL: "http://h/hidden", Body: []byte("hidden"), Tries: 2, Next: at}, {ID: "n2", Command: "hidden"}}},
+			true, store.Counts{}, nil), []string{`"policy":{"groups":{"g":{"max_failures":0,"max_running":2,"on_failure":"cancel","on_first_failure":["(command)"]},"h":{}},"on_finish":["https://h:8"]}`,
+			`"notices":[{"id":"n1","kind":"finish","next":"2026-01-02T12:00:00Z","to":"http://h","tries":2},{"id":"n2","kind":"","to":"(command)"}]`}},
+		{runLine(store.Run{Policy: []byte("hidden")}, true, store.Counts{}, nil), []string{`"policy":"(not readable)"`}},
 		{runLine(store.Run{}, true, store.Counts{}, nil), []string{`"run":{"stage":"unfinished"}`}},
 	}
 	for _, tt := range tests {

@@ -36,7 +36,8 @@ wrong with it is told at once, with exit status 2.`,
 // together, what one of them needs at most, and what goes to them and comes back.
 func describeFile(f *task.File) string {
 	var all, most task.Resources
-	files, outputs, byCmdq := make(map[string]bool), 0, 0
+	files := make(map[string]bool)
+	var parts tally
 	for _, s := range f.Specs {
 		n := int64(s.Len())
 		r := s.Resources
@@ -45,24 +46,52 @@ func describeFile(f *task.File) string {
 		for _, f := range s.Files {
 			files[f.Path] = true
 		}
-		if len(s.Outputs) > 0 {
-			outputs += s.Len()
-		}
-		if s.Executor == task.ByCmdq {
-			byCmdq += s.Len()
-		}
+		parts.add(s)
 	}
 	text := fmt.Sprintf("%s: %s; together they need %s, one at most %s", f.Name, count(f.Len(), "task"), all, most)
 	if len(files) > 0 {
 		text += "; " + count(len(files), "file") + " put into sandboxes"
 	}
-	if outputs > 0 {
-		text += "; " + count(outputs, "task") + " with outputs"
+	for i, n := range parts {
+		if n > 0 {
+			text += "; " + count(n, "task") + " " + partNames[i]
+		}
 	}
-	if byCmdq > 0 {
-		text += "; " + count(byCmdq, "task") + " of cmdq's executor"
+	if n := len(f.Policy.Groups); n > 0 {
+		text += "; " + count(n, "group") + " with bounds"
+	}
+	if hasNotices(&f.Policy) {
+		text += "; notices"
 	}
 	return text
+}
+
+// tally counts the tasks that have something, by what partNames calls that.
+type tally [len(partNames)]int
+
+var partNames = [...]string{"with outputs", "of cmdq's executor", "that wait for others", "in groups", "with constraints", "with ports", "in containers", "of other roles"}
+
+func (c *tally) add(s *task.Spec) {
+	rules := s.Rules
+	if rules == nil {
+		rules = &task.Rules{}
+	}
+	for i, has := range [len(partNames)]bool{len(s.Outputs) > 0, s.Executor == task.ByCmdq, len(rules.After) > 0, rules.Group != "",
+		len(rules.Constraints) > 0, rules.Ports > 0, rules.Container != nil, rules.Role != ""} {
+		if has {
+			c[i] += s.Len()
+		}
+	}
+}
+
+// hasNotices tells whether anybody is told of an end.
+func hasNotices(p *task.Policy) bool {
+	for _, g := range p.Groups {
+		if len(g.Finish)+len(g.Failure) > 0 {
+			return true
+		}
+	}
+	return len(p.OnFinish)+len(p.OnFailure) > 0
 }
 
 func versionCommand() *cobra.Command {

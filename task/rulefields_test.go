@@ -37,6 +37,13 @@ func TestRules(t *testing.T) {
 		if got == nil {
 			continue
 		}
+		if got.Container != nil {
+			for _, v := range got.Container.Volumes {
+				if again, ok := parseVolume(v.String()); !ok || again != v {
+					t.Errorf("%v is read back as %v", v, again)
+				}
+			}
+		}
 		for _, c := range got.Constraints {
 			if again, ok := parseConstraint(c.String()); !ok || again != c {
 				t.Errorf("%v is read back as %v", c, again)

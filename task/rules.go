@@ -45,7 +45,7 @@ func (c Constraint) String() string {
 
 // Container is an image that a command runs in.
 type Container struct {
-	Type    string // mesos or docker
+	Type    string // MesosContainer or DockerContainer
 	Image   string
 	Volumes []Volume
 }
@@ -54,6 +54,14 @@ type Container struct {
 type Volume struct {
 	Host, Container string // absolute paths
 	ReadOnly        bool
+}
+
+// String is the volume as a tasks file has it.
+func (v Volume) String() string {
+	if v.ReadOnly {
+		return v.Host + ":" + v.Container + ":ro"
+	}
+	return v.Host + ":" + v.Container
 }
 
 // Key tells apart the rules that decide where a task fits; the same for all that
