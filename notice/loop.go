@@ -17,14 +17,15 @@ type entry struct {
 // loop owns what a Courier owes.
 type loop struct {
 	c       *Courier
-	entries []*entry // in the order they came; there are few
+	entries []*entry // in the order they came
+	known   map[string]bool
 	trying  int
 	tried   chan *entry
 	changed chan struct{} // closed when less is owed
 }
 
 func newLoop(c *Courier) *loop {
-	return &loop{c: c, tried: make(chan *entry), changed: make(chan struct{})}
+	return &loop{c: c, known: map[string]bool{}, tried: make(chan *entry), changed: make(chan struct{})}
 }
 
 func (l *loop) run() {
@@ -56,7 +57,8 @@ func (l *loop) status() status { return status{left: len(l.entries), changed: l.
 // add takes what is owed, but for what it has already.
 func (l *loop) add(owed []Owed) {
 	for _, o := range owed {
-		if !slices.ContainsFunc(l.entries, func(e *entry) bool { return e.id == o.ID }) {
+		if !l.known[o.ID] {
+			l.known[o.ID] = true
 			l.entries = append(l.entries, &entry{id: o.ID, Owed: o.taken(time.Now())})
 		}
 	}
@@ -90,6 +92,7 @@ func (l *loop) ended(e *entry) {
 	e.trying = false
 	l.trying--
 	if e.gone {
+		delete(l.known, e.id)
 		l.entries = slices.DeleteFunc(l.entries, func(o *entry) bool { return o == e })
 		close(l.changed)
 		l.changed = make(chan struct{})

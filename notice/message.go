@@ -50,5 +50,5 @@ func Owe(to task.Notice, m Message, now time.Time) (Owed, error) {
 	if err != nil {
 		return Owed{}, fmt.Errorf("notice %s: %w", m.ID, err)
 	}
-	return Owed{ID: m.ID, Kind: m.Kind, Notice: to, Body: body, Next: now}, nil
+	return Owed{ID: m.ID, Kind: m.Kind, Notice: to, Body: body, Since: now, Next: now}, nil
 }

@@ -15,6 +15,7 @@ type Owed struct {
 	Notice task.Notice
 	Body   []byte    // a Message, as JSON
 	Tries  int       // that were begun
+	Since  time.Time // when it came to be owed
 	Next   time.Time // when to try next
 }
 

@@ -32,7 +32,8 @@ func (c *Courier) deliver(e *entry) {
 	case c.ctx.Err() != nil: // cut off; the next start tries again
 	case e.hopeless():
 		e.over = true
-		c.log(e).Errorf("notice of the %s given up after %d tries: %s: %v", e.Kind, e.Tries, place(e.Notice), err)
+		c.log(e).Errorf("notice of the %s given up after %d tries since %s: %s: %v",
+			e.Kind, e.Tries, e.Since.Local().Format(time.DateTime), place(e.Notice), err)
 	default:
 		e.Owed = e.failed(time.Now())
 		level := logrus.DebugLevel
