@@ -21,6 +21,8 @@ type agent struct {
 	lost     bool           // said to be gone; launches of ours may still be on record
 	doubted  bool           // launches of ours there may still run: to be asked about when it is seen again
 
+	attributes map[string][]string // as the last offer told them
+
 	executors map[string]*executor // of ours, by user, those that new launches can go to
 	former    map[string]*executor // by id: those that can live but that nothing new is sent to
 	unfit     bool                 // it cannot run our executor
@@ -41,6 +43,7 @@ func (s *state) meet(o *mesos.Offer) *agent {
 		s.shutIdle(a) // those that came back with it
 	}
 	a.host, a.lost = clean(o.Hostname), false
+	a.attributes = attributesOf(o.Attributes)
 	s.checkArch(a, o.Attributes)
 	if a.doubted {
 		a.doubted = false

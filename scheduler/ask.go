@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"cmdq/task"
@@ -34,4 +35,23 @@ func (s *Scheduler) ask(ctx context.Context, look func(*state)) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// errLeaving is why nothing is changed any more.
+var errLeaving = errors.New("cmdq is ending")
+
+// Change makes a change and waits until it is stored.
+func (s *Scheduler) Change(ctx context.Context, c Change) (Outcome, error) {
+	answer := make(chan Outcome, 1)
+	if err := s.Post(ctx, Asked{Change: c, Answer: func(o Outcome) { answer <- o }}); err != nil {
+		return Outcome{}, err
+	}
+	select {
+	case out := <-answer:
+		return out, out.Err
+	case <-s.done:
+		return Outcome{}, errLeaving
+	case <-ctx.Done():
+		return Outcome{}, fmt.Errorf("%T: %w", c, ctx.Err())
+	}
 }

@@ -145,7 +145,7 @@ func (c ReleaseTasks) change(s *state) (out Outcome) {
 func (s *state) hold(t *task.Task, held bool) {
 	t.Held = held
 	if t.State == task.Idle {
-		s.place(t)
+		s.reconsider(t)
 	}
 	s.record(Changed, t)
 }

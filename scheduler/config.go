@@ -28,6 +28,7 @@ type Config struct {
 	Once               bool          // be over when every task has ended
 	Own                bool          // the cluster is in this process, and ends with it
 
+	Run      task.Group // what bounds all tasks together
 	Collect  CollectConfig
 	Executor ExecutorConfig
 	FileURL  func(task.Input) string // where an agent finds a file of ours
@@ -47,6 +48,7 @@ func DefaultConfig() Config {
 		ReviveInterval:     20 * time.Millisecond,
 		UnreachableTimeout: 10 * time.Minute,
 		InfraRetries:       10,
+		Run:                task.Group{MaxFailures: task.Unlimited},
 	}
 }
 

@@ -156,7 +156,7 @@ func cancel(ids ...task.ID) func(*player) Event {
 		for _, id := range ids {
 			p.cancelled[id] = true
 		}
-		return Cancel{ids}
+		return cancelOf(ids...)
 	}
 }
 

@@ -15,6 +15,7 @@ type deps struct {
 type named struct {
 	open    int     // tasks of this name that have not finished
 	failed  task.ID // one of them that ended otherwise; empty: none has
+	gone    bool    // there is none of this name
 	waiters []task.ID
 }
 
@@ -47,7 +48,7 @@ func (s *state) redepend() {
 	}
 	for id := range before.waiting {
 		if t := s.queue.Get(id); t != nil && t.State == task.Idle && d.waiting[id] == 0 {
-			s.place(t) // what it waited for is not asked for any more
+			s.reconsider(t) // what it waited for is not asked for any more
 		}
 	}
 }
@@ -75,21 +76,31 @@ func (s *state) countNamed() {
 	}
 	var vain []*task.Task
 	for name, n := range s.deps.names {
+		n.gone = !found[name]
 		for _, id := range n.waiters {
-			if n.open > 0 || !found[name] {
+			if n.open > 0 || n.gone {
 				s.deps.waiting[id]++
 			}
-			if n.failed != "" || !found[name] {
+			if n.failed != "" || n.gone {
 				vain = append(vain, s.queue.Get(id))
 			}
 		}
 	}
 	for id := range s.deps.waiting {
-		s.place(s.queue.Get(id))
+		s.reconsider(s.queue.Get(id))
 	}
 	sortBySeq(vain)
 	for _, t := range vain {
-		s.endInVain(t)
+		s.inVain = append(s.inVain, t.ID)
+	}
+}
+
+// tickDeps ends what waits in vain, and what waits for that.
+func (s *state) tickDeps() {
+	for len(s.inVain) > 0 {
+		id := s.inVain[0]
+		s.inVain = s.inVain[1:]
+		s.endInVain(s.queue.Get(id))
 	}
 }
 
@@ -108,18 +119,18 @@ func (s *state) endInVain(t *task.Task) {
 	}
 	why := ""
 	for _, name := range t.Spec.Rules.After {
-		n := s.deps.names[name]
-		switch {
+		switch n := s.deps.names[name]; {
 		case n != nil && n.failed != "":
 			why = string(n.failed) + " did not finish"
-		case n != nil && n.open == 0:
-			continue
-		case n == nil || why == "":
+		case n == nil || n.gone:
 			why = string(name) + " is not there"
 		}
-		if n != nil && n.failed != "" {
+		if why != "" {
 			break
 		}
+	}
+	if why == "" {
+		return // what had failed was queued again
 	}
 	s.end(t, nil, task.Killed, dependencyFailed, "it waits for other tasks: "+why)
 }
@@ -133,9 +144,7 @@ func (s *state) dependents(t *task.Task) {
 		}
 		if t.State != task.Finished {
 			n.failed = t.ID
-			for _, id := range n.waiters {
-				s.endInVain(s.queue.Get(id))
-			}
+			s.inVain = append(s.inVain, n.waiters...)
 			continue
 		}
 		if n.open--; n.open > 0 {
@@ -148,15 +157,15 @@ func (s *state) dependents(t *task.Task) {
 			}
 			delete(s.deps.waiting, id)
 			if w := s.queue.Get(id); w != nil && w.State == task.Idle {
-				s.place(w)
+				s.reconsider(w)
 			}
 		}
 	}
 }
 
-// place parks an idle task that may not be launched for now, and lets go one that
+// reconsider parks an idle task that may not be launched for now, and lets go one that
 // may.
-func (s *state) place(t *task.Task) {
+func (s *state) reconsider(t *task.Task) {
 	if t.Held || s.deps.waiting[t.ID] > 0 {
 		s.queue.Park(t.ID)
 	} else {

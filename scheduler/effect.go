@@ -18,6 +18,7 @@ import (
 type Effects struct {
 	Records     []Record
 	Calls       []*sched.Call
+	Answers     []func() // to those who asked for changes
 	Collections []Collection
 	Notes       []Note
 	Over        *Over // set when the run is over; nothing follows
@@ -26,6 +27,7 @@ type Effects struct {
 func (e *Effects) add(o Effects) {
 	e.Records = append(e.Records, o.Records...)
 	e.Calls = append(e.Calls, o.Calls...)
+	e.Answers = append(e.Answers, o.Answers...)
 	e.Collections = append(e.Collections, o.Collections...)
 	e.Notes = append(e.Notes, o.Notes...)
 	if e.Over == nil {
@@ -52,12 +54,13 @@ const (
 	Unwanted // a launch is to be killed wherever it is met
 	Gone     // that launch has ended
 
+	Governed // this is the policy of the tasks file
 	AllEnded // every task has ended, and so has the run
 	Applied  // all that the tasks file says is in the queue, or not any more
 )
 
 var kindNames = [...]string{"queued", "launched", "changed", "retrying", "ended",
-	"identified", "dropped", "torn down", "unwanted", "gone", "all ended", "applied"}
+	"identified", "dropped", "torn down", "unwanted", "gone", "governed", "all ended", "applied"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -67,11 +70,12 @@ func (k Kind) String() string { return kindNames[k] }
 type Record struct {
 	Kind      Kind
 	At        time.Time
-	Task      *task.Task // of the kinds about a task
-	Wake      time.Time  // of an idle task: until when it waits; set when the batch is stored
-	Framework *Framework // of the kinds about the framework
-	Launch    *Launch    // of the kinds about a launch
-	File      string     // of Applied: Load.File, or empty
+	Task      *task.Task   // of the kinds about a task
+	Wake      time.Time    // of an idle task: until when it waits; set when the batch is stored
+	Framework *Framework   // of the kinds about the framework
+	Launch    *Launch      // of the kinds about a launch
+	Policy    *task.Policy // of Governed
+	File      string       // of Applied: Load.File, or empty
 }
 
 // Framework is who we are to the master.

@@ -57,14 +57,19 @@ type (
 	// Load brings all tasks of the tasks file, at the start and after a change.
 	// File tells it from other files; it is recorded with the tasks.
 	Load struct {
-		Tasks []task.Task
-		File  string
+		Tasks  []task.Task
+		Policy task.Policy
+		File   string
 	}
 	// Unchanged comes instead of the first Load if the journal has all that the
 	// tasks file says.
 	Unchanged struct{}
-	// Cancel asks for these tasks to end.
-	Cancel struct{ IDs []task.ID }
+	// Asked is a change that somebody wants. Answer is called once what came of
+	// it is stored.
+	Asked struct {
+		Change Change
+		Answer func(Outcome)
+	}
 	// Interrupt asks cmdq to stop: no launches, kill what runs, tear down.
 	Interrupt struct{}
 	// Detach asks cmdq to go away and leave alone what runs.
@@ -97,7 +102,7 @@ func (Answered) event()     {}
 func (Restored) event()     {}
 func (Load) event()         {}
 func (Unchanged) event()    {}
-func (Cancel) event()       {}
+func (Asked) event()        {}
 func (Interrupt) event()    {}
 func (Detach) event()       {}
 func (Collected) event()    {}

@@ -58,6 +58,9 @@ func (s *state) executorUser(t *task.Task) string {
 // takes tells whether the agent can be given t, of which is known that it fits
 // itself: its executor has to be there, or to fit too.
 func (s *state) takes(a *agent, free task.Resources, t *task.Task) bool {
+	if s.cappedBy(t) != nil || !a.meets(t) {
+		return false
+	}
 	if !s.byOwn(t) {
 		return true
 	}

@@ -2,6 +2,9 @@ package scheduler
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/sirupsen/logrus"
@@ -27,10 +30,12 @@ func groupsOf(t *task.Task) []string {
 	return []string{"", t.Spec.Rules.Group}
 }
 
-// bounds are those of a group; false: it has none.
-func (s *state) bounds(name string) (task.Group, bool) {
-	g, ok := s.policy.Groups[name]
-	return g, ok
+// bounds are those of a group: of the run by flags, of others by the tasks file.
+func (s *state) bounds(name string) task.Group {
+	if name == "" {
+		return s.cfg.Run
+	}
+	return s.policy.Group(name)
 }
 
 func (s *state) group(name string) *group {
@@ -42,18 +47,10 @@ func (s *state) group(name string) *group {
 	return g
 }
 
-// roomInGroups tells whether one more task of these groups may run.
-func (s *state) roomInGroups(t *task.Task) bool {
-	return s.cappedBy(t) == nil
-}
-
 // cappedBy names the group, if any, that lets no more of its tasks run.
 func (s *state) cappedBy(t *task.Task) *string {
-	if len(s.policy.Groups) == 0 {
-		return nil
-	}
 	for _, name := range groupsOf(t) {
-		if b, ok := s.bounds(name); ok && b.MaxRunning > 0 && s.group(name).running >= b.MaxRunning {
+		if b := s.bounds(name); b.MaxRunning > 0 && s.group(name).running >= b.MaxRunning {
 			return &name
 		}
 	}
@@ -88,7 +85,7 @@ func (s *state) notFailedIn(t *task.Task) {
 	for _, name := range groupsOf(t) {
 		g := s.group(name)
 		g.failed--
-		if b, ok := s.bounds(name); ok && b.MaxFailures != task.Unlimited && g.failed <= b.MaxFailures {
+		if b := s.bounds(name); g.failed <= b.MaxFailures {
 			g.stopped = false
 		}
 	}
@@ -96,8 +93,8 @@ func (s *state) notFailedIn(t *task.Task) {
 
 // stopIfTooMany stops a group that bears no more failures.
 func (s *state) stopIfTooMany(name string, g *group) {
-	b, ok := s.bounds(name)
-	if !ok || b.MaxFailures == task.Unlimited || g.failed <= b.MaxFailures || g.stopped || b.OnFailure == task.Continue {
+	b := s.bounds(name)
+	if b.MaxFailures == task.Unlimited || g.failed <= b.MaxFailures || g.stopped || b.OnFailure == task.Continue {
 		return
 	}
 	g.stopped = true
@@ -121,7 +118,7 @@ func (s *state) tickGroups() {
 		if g := s.groups[name]; g == nil || !g.stopped {
 			continue
 		}
-		b, _ := s.bounds(name)
+		b := s.bounds(name)
 		var rest []*task.Task
 		for t := range s.queue.All() {
 			if inGroup(t, name) && (t.State == task.Idle || b.OnFailure == task.CancelGroup && t.State.Active()) {
@@ -160,6 +157,25 @@ func inGroup(t *task.Task, name string) bool {
 	return name == "" || t.Spec.Rules != nil && t.Spec.Rules.Group == name
 }
 
+// stopAgain looks again for what stopped groups have to end: tasks may have come.
+func (s *state) stopAgain() {
+	for _, name := range slices.Sorted(maps.Keys(s.groups)) {
+		if s.groups[name].stopped {
+			s.stopping = append(s.stopping, name)
+		}
+	}
+}
+
+// govern takes in what the tasks file says of groups, and the flags of the run.
+func (s *state) govern(p task.Policy) {
+	if reflect.DeepEqual(p, s.policy) {
+		return
+	}
+	s.policy = p
+	s.eff.Records = append(s.eff.Records, Record{Kind: Governed, At: s.now, Policy: &p})
+	s.regroup()
+}
+
 // regroup counts all groups anew, after the policy changed or at a restart.
 func (s *state) regroup() {
 	s.groups, s.stopping = map[string]*group{}, nil
@@ -174,7 +190,7 @@ func (s *state) regroup() {
 			}
 		}
 	}
-	for _, name := range sortedGroups(s.groups) {
+	for _, name := range slices.Sorted(maps.Keys(s.groups)) {
 		s.stopIfTooMany(name, s.groups[name])
 	}
 }

@@ -98,3 +98,8 @@ func (m *memory) saved() Saved {
 	}
 	return s
 }
+
+// cancelOf asks for tasks to end; nobody waits for the answer.
+func cancelOf(ids ...task.ID) Asked {
+	return Asked{Change: CancelTasks{Selection{IDs: ids}}, Answer: func(Outcome) {}}
+}

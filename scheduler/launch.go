@@ -13,6 +13,7 @@ import (
 // holds the decision is stored before the ACCEPT leaves.
 func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	s.queue.Launch(t.ID)
+	s.countIn(t)
 	t.Launches++
 	t.Attempts++
 	if len(t.History) >= task.MaxHistory {

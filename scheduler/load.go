@@ -16,6 +16,7 @@ const removedReason = "REMOVED"
 func (s *state) onLoad(ev Load) {
 	tasks := ev.Tasks
 	s.withheld = false
+	s.govern(ev.Policy)
 	first := !s.loaded
 	s.loaded = true
 	wasWaiting := s.queue.Ready() > 0
@@ -34,7 +35,7 @@ func (s *state) onLoad(ev Load) {
 	}
 	var gone []*task.Task
 	for t := range s.queue.All() {
-		if !inFile[t.ID] && !t.State.Terminal() {
+		if !inFile[t.ID] && !t.Given && !t.State.Terminal() {
 			gone = append(gone, t)
 		}
 	}
@@ -44,6 +45,8 @@ func (s *state) onLoad(ev Load) {
 			removed++
 		}
 	}
+	s.redepend()
+	s.stopAgain()
 	applied := ev.File
 	if len(s.edited) > 0 || s.withheld {
 		applied = "" // a part of it has to wait, and a restart reads it again
@@ -67,6 +70,9 @@ func (s *state) enqueue(t task.Task) {
 	added, err := s.queue.Add(t)
 	if err != nil {
 		panic("scheduler: " + err.Error()) // the reader lets no id stand twice
+	}
+	if added.Held {
+		s.queue.Park(added.ID)
 	}
 	s.record(Queued, added)
 }
@@ -125,11 +131,14 @@ func (s *state) replace(t, n *task.Task, same bool) {
 	fresh := *n
 	wake, delayed := s.queue.WakeAt(t.ID)
 	old := s.queue.Remove(t.ID)
+	if old.State == task.Failed {
+		s.notFailedIn(old)
+	}
 	if same {
 		fresh = *old
 		fresh.Seq = n.Seq
 	} else {
-		fresh.Launches, fresh.Base = old.Launches, old.Launches
+		fresh.Launches, fresh.Base, fresh.Held = old.Launches, old.Launches, old.Held
 	}
 	if s.before > 0 && old.State.Terminal() && !old.End.At.After(s.link.started) {
 		s.before-- // it is to be done now

@@ -13,16 +13,17 @@ import (
 // running leads through one of these, and they all lead through left.
 
 // left settles the accounts of a launch that is over, however it ended.
-func (s *state) left(a *task.Attempt, need task.Resources, at time.Time) {
+func (s *state) left(t *task.Task, a *task.Attempt, at time.Time) {
 	if a == nil {
 		return
 	}
+	s.countOut(t)
 	if a.Ended.IsZero() {
 		a.Ended = at
 	}
 	a.MayStillRun, a.Settle = time.Time{}, time.Time{}
 	ag := s.agent(a.Agent)
-	ag.used = ag.used.Sub(need)
+	ag.used = ag.used.Sub(t.Spec.Resources)
 	if a.Executor != "" {
 		s.leftExecutor(ag, a)
 	}
@@ -63,7 +64,7 @@ func (s *state) end(t *task.Task, a *task.Attempt, state task.State, reason, mes
 		}
 	}
 	if wasActive {
-		s.left(current, t.Spec.Resources, t.End.At)
+		s.left(t, current, t.End.At)
 		s.freed(s.agents[current.Agent])
 	}
 	if !fetching {
@@ -74,6 +75,10 @@ func (s *state) end(t *task.Task, a *task.Attempt, state task.State, reason, mes
 // conclude: nothing more of the task is waited for. It is what its End says.
 func (s *state) conclude(t *task.Task, a *task.Attempt) {
 	s.queue.End(t.ID, t.End.State)
+	if t.State == task.Failed {
+		s.failedIn(t)
+	}
+	s.dependents(t)
 	s.record(Ended, t)
 	level := logrus.InfoLevel
 	if t.State != task.Finished {
@@ -102,7 +107,10 @@ func because(reason, message string) string {
 func (s *state) again(t *task.Task, a *task.Attempt, at, ended time.Time) {
 	s.queue.Retry(t.ID, at)
 	s.collectEarlier(t, a)
-	s.left(a, t.Spec.Resources, ended)
+	s.left(t, a, ended)
+	if t.Held {
+		s.queue.Park(t.ID)
+	}
 	s.record(Retrying, t)
 	s.freed(s.agents[a.Agent])
 	s.follow(t)

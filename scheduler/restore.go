@@ -13,6 +13,7 @@ import (
 type Saved struct {
 	Framework Framework
 	Unwanted  []Launch
+	Policy    task.Policy
 	File      string // that was Applied last
 
 	// Each calls back for every task, in the order in which they were first
@@ -46,7 +47,7 @@ func (s *Scheduler) Restore(saved Saved) error {
 // restore has no effects of its own: what follows from it is decided by the
 // step that takes Restored.
 func (s *state) restore(saved Saved) error {
-	s.framework, s.torn, s.applied = saved.Framework, saved.TornIDs, saved.File
+	s.framework, s.torn, s.applied, s.policy = saved.Framework, saved.TornIDs, saved.File, saved.Policy
 	for _, l := range saved.Unwanted {
 		s.unwanted[l.ID] = l.Agent
 	}
@@ -66,6 +67,9 @@ func (s *state) restoreTasks(saved Saved) error {
 		added, err := s.queue.Restore(t, wake)
 		if err != nil {
 			return fmt.Errorf("restore: %w", err)
+		}
+		if added.State == task.Idle && added.Held {
+			s.queue.Park(added.ID)
 		}
 		a := added.Current()
 		if a == nil {
@@ -179,6 +183,8 @@ func (s *state) onRestored(Restored) {
 	s.torn, s.delayed = nil, nil
 	s.info("going on with %s, of which %d have ended and %d were active",
 		countTasks(s.queue.Len()), s.ended(), s.active())
+	s.regroup()
+	s.redepend()
 	s.collectAgain()
 	for _, t := range s.activeTasks() {
 		a := t.Current()

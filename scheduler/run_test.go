@@ -175,7 +175,7 @@ func TestDiskTroubleAtTheEnd(t *testing.T) {
 			go func() {
 				s := <-m.start
 				time.Sleep(time.Minute) // of the bubble's clock
-				s.requests <- Cancel{[]task.ID{"a"}}
+				s.requests <- cancelOf("a")
 				s.requests <- ev
 			}()
 			_, err := runJournaled(t, m.scripted, m)

@@ -165,7 +165,7 @@ func (e *env) play(line string) {
 		for _, id := range strings.Fields(rest) {
 			ids = append(ids, task.ID(id))
 		}
-		e.step(Cancel{ids})
+		e.step(cancelOf(ids...))
 	case "interrupt":
 		e.step(Interrupt{})
 	case "detach":

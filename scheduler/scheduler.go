@@ -163,6 +163,9 @@ func (s *Scheduler) commit(ctx context.Context, eff Effects) (*Over, error) {
 		return nil, err
 	}
 	s.latest.Store(s.state.snapshot())
+	for _, answer := range eff.Answers {
+		answer()
+	}
 	defer s.say(eff.Notes) // a slow terminal holds back no call
 	for _, call := range eff.Calls {
 		switch call.Type {

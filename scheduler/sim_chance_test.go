@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
-
-	"cmdq/task"
 )
 
 // happen lets something happen without cmdq.
@@ -56,7 +54,7 @@ func (m *sim) ask() {
 	case n == 0:
 		id := m.file[m.rnd.IntN(len(m.file))].ID
 		m.cancelled[id] = true
-		m.wishes = append(m.wishes, Cancel{[]task.ID{id}})
+		m.wishes = append(m.wishes, cancelOf(id))
 	case n <= 2:
 		m.edit()
 		if !m.cfg.Once { // else the file is read at the next start

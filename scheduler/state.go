@@ -31,6 +31,13 @@ type state struct {
 	idle      []idleExecutor // in the order in which they became so
 	tails     int            // bytes of standard error that tasks keep
 
+	policy   task.Policy
+	groups   map[string]*group
+	stopping []string // groups that have just been stopped
+	deps     deps
+	inVain   []task.ID // tasks whose dependencies cannot finish any more
+	seq      uint64    // the last place that was given to a task that was submitted
+
 	framework Framework
 	former    string // the framework id in use before, once it was dropped
 
@@ -57,6 +64,7 @@ func newState(cfg Config) *state {
 		framework: Framework{ID: cfg.FrameworkID},
 		queue:     queue.New(),
 		agents:    map[string]*agent{},
+		groups:    map[string]*group{},
 		unwanted:  map[string]string{},
 		edited:    map[task.ID]*task.Task{},
 	}
@@ -104,8 +112,8 @@ func (s *state) step(now time.Time, ev Event) Effects {
 		s.loaded = true
 	case Collected:
 		s.onCollected(ev)
-	case Cancel:
-		s.onCancel(ev.IDs)
+	case Asked:
+		s.onAsked(ev)
 	case Interrupt:
 		s.onInterrupt()
 	case Detach:
@@ -124,6 +132,8 @@ func (s *state) step(now time.Time, ev Event) Effects {
 func (s *state) tick() {
 	s.queue.Wake(s.now)
 	s.tickDeadlines()
+	s.tickGroups()
+	s.tickDeps()
 	s.tickLeaving()
 	if s.leaving != nil || s.eff.Over != nil {
 		return

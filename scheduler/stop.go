@@ -25,22 +25,18 @@ type leaving struct {
 	adrift []*task.Task // what may still run when that framework goes
 }
 
-// onCancel asks tasks to end. What is idle ends at once; what is active is
-// killed and ends when that is seen.
-func (s *state) onCancel(ids []task.ID) {
-	for _, id := range ids {
-		t := s.queue.Get(id)
-		switch {
-		case t == nil || t.State.Terminal():
-		case t.State == task.Idle:
-			s.end(t, nil, task.Killed, "CANCELLED", "cancelled before it was launched")
-		case t.State == task.Fetching:
-			s.end(t, nil, task.Killed, "CANCELLED", "cancelled while what it left was fetched")
-		default:
-			t.Stop = task.Cancelled
-			s.record(Changed, t)
-			s.kill(t, t.Current())
-		}
+// cancel asks a task to end that has not. What is idle ends at once; what is
+// active is killed and ends when that is seen.
+func (s *state) cancel(t *task.Task) {
+	switch t.State {
+	case task.Idle:
+		s.end(t, nil, task.Killed, "CANCELLED", "cancelled before it was launched")
+	case task.Fetching:
+		s.end(t, nil, task.Killed, "CANCELLED", "cancelled while what it left was fetched")
+	default:
+		t.Stop = task.Cancelled
+		s.record(Changed, t)
+		s.kill(t, t.Current())
 	}
 }
 
