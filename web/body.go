@@ -26,7 +26,11 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	_ = control.SetWriteDeadline(began.Add(bodyStall + time.Duration(most/bodyRate)*time.Second + writeTimeout)) // fails where writing will
 	body := &slowBody{from: io.LimitReader(r.Body, most+1), control: control, began: began}
 	text, err := io.ReadAll(body)
-	_ = control.SetReadDeadline(time.Time{}) // net/http goes on to look whether the client is there
+	left := time.Time{} // net/http goes on to look whether the client is there
+	if err != nil || int64(len(text)) > most {
+		left = time.Now().Add(bodyTimeout) // and for the rest of the body
+	}
+	_ = control.SetReadDeadline(left)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, BadRequest("the body did not come in time; %d bytes did", len(text))

@@ -105,7 +105,7 @@ func parseSelection(text []byte) (Selection, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return s, badJSON(text, d.InputOffset(), err)
+		return s, badJSON(text, err)
 	}
 	if rest := bytes.TrimLeft(text[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
 		return s, BadRequest("%s: something stands behind the selection", place(text, int64(len(text)-len(rest))))
@@ -116,20 +116,25 @@ func parseSelection(text []byte) (Selection, error) {
 	return s, nil
 }
 
-// badJSON is what is wrong with a text, and where.
-func badJSON(text []byte, at int64, err error) error {
+// badJSON is what is wrong with a text, and where: at the character that makes it
+// wrong, the last one of a wrong value, or the name of an unknown field.
+func badJSON(text []byte, err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
-	what := strings.TrimPrefix(err.Error(), "json: ")
+	what, at := strings.TrimPrefix(err.Error(), "json: "), int64(0)
 	switch {
 	case errors.Is(err, io.EOF):
 		return BadRequest("the body is empty; want a selection in JSON")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		at, what = int64(len(text)), "it ends too early"
 	case errors.As(err, &syntax):
-		at = syntax.Offset
+		at = syntax.Offset - 1
 	case errors.As(err, &kind):
-		at, what = kind.Offset, fmt.Sprintf("%s cannot be a %s", fieldName(kind.Field), kind.Value)
+		at, what = kind.Offset-1, fmt.Sprintf("%s cannot be of the type %s", fieldName(kind.Field), kind.Value)
+	default:
+		if name, ok := strings.CutPrefix(what, "unknown field "); ok {
+			at = int64(bytes.Index(text, []byte(name)))
+		}
 	}
 	return BadRequest("%s: %s", place(text, at), cut(what, 200))
 }
@@ -141,8 +146,7 @@ func fieldName(field string) string {
 	return field
 }
 
-// place says where something begins, or an error was found behind it, as an
-// editor has it.
+// place says where a byte is, as an editor has it, but that it counts bytes.
 func place(text []byte, at int64) string {
 	before := text[:min(max(at, 0), int64(len(text)))]
 	return fmt.Sprintf("line %d, column %d", 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n'))

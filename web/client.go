@@ -133,15 +133,13 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, mos
 	a := &answer{ctx: ctx, conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
 	err = conn.SetDeadline(time.Now().Add(most))
 	if err == nil {
-		err = request.Write(conn)
+		// Where this fails, there is an answer already, such as that it is too
+		// much, or reading it fails too.
+		_ = request.Write(conn)
+		a.Response, err = http.ReadResponse(bufio.NewReader(conn), request)
 	}
-	if err == nil || errors.Is(err, syscall.EPIPE) { // it may have answered before it had all
-		var failed error
-		if a.Response, failed = http.ReadResponse(bufio.NewReader(conn), request); failed != nil {
-			err = errors.Join(err, failed)
-		} else {
-			err = conn.SetDeadline(time.Time{})
-		}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
 	}
 	if err == nil {
 		return a, nil

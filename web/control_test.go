@@ -15,7 +15,7 @@ import (
 )
 
 // stateDir is a directory whose path has at least so many bytes.
-func stateDir(t *testing.T, long int) string {
+func stateDir(t testing.TB, long int) string {
 	t.Helper()
 	top, err := os.MkdirTemp("", "web") // short; t.TempDir is not
 	if err != nil {

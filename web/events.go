@@ -26,9 +26,9 @@ func (a *API) getEvents(w http.ResponseWriter, r *http.Request) error {
 		most *= 2
 	}
 	last := r.Header.Get("Last-Event-ID")
-	at, resumed, ok := a.Hub.join(last, most)
-	if !ok {
-		return Busy("too many read events already")
+	at, resumed, err := a.Hub.join(last, most)
+	if err != nil {
+		return err
 	}
 	defer a.Hub.leave()
 	s, err := timely(r, a.getStatus)

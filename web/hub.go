@@ -194,14 +194,17 @@ func (h *Hub) rouse() {
 	}
 }
 
-// join is a new reader: what it reads next, and whether that is where it left,
-// having seen the event of this id (empty: it is new). ok is false when there are
-// so many already, or the Hub is closed.
-func (h *Hub) join(last string, most int) (next uint64, resumed, ok bool) {
+// join is a new reader, unless there are so many already: what it reads next, and
+// whether that is where it left, having seen the event of this id (empty: it is
+// new).
+func (h *Hub) join(last string, most int) (next uint64, resumed bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.readers >= most {
-		return 0, false, false
+	switch {
+	case h.closed:
+		return 0, false, errEnding
+	case h.readers >= most:
+		return 0, false, Busy("%d read events already", h.readers)
 	}
 	h.readers++
 	if h.away != nil {
@@ -211,9 +214,9 @@ func (h *Hub) join(last string, most int) (next uint64, resumed, ok bool) {
 	h.watched.Store(!h.flood)
 	end := h.first + uint64(len(h.chunks))
 	if seen, ok := h.number(last); ok && seen+1 >= h.first && seen < end {
-		return seen + 1, true, true
+		return seen + 1, true, nil
 	}
-	return end, false, true
+	return end, false, nil
 }
 
 // number reads the number of an id of this Hub.
