@@ -86,7 +86,7 @@ func (a *agentFlags) checkURI(f *pflag.FlagSet) error {
 const executorFile = "cmdq"
 
 // executorConfig says how agents start our executor; uri is where they find it.
-func (a *agentFlags) executorConfig(uri func() string, arch string, data func(*task.Task, int) []byte) scheduler.ExecutorConfig {
+func (a *agentFlags) executorConfig(uri func() string, arch string, data func(*task.Task, int, []task.Variable) []byte) scheduler.ExecutorConfig {
 	command := "exec ./" + executorFile + " executor --executor-idle " + a.idle.String()
 	if a.terse {
 		command += " --terse-updates"

@@ -197,12 +197,12 @@ func (s *session) arch() string {
 }
 
 // taskData says to our executor what launch number n of a task runs.
-func (s *session) taskData(t *task.Task, n int) []byte {
+func (s *session) taskData(t *task.Task, n int, more []task.Variable) []byte {
 	c := executor.Command{Command: t.Command(), Argv: t.Argv(), Env: map[string]string{},
 		Timeout: executor.Duration(t.Spec.Timeout)}
 	grace := executor.Duration(t.Spec.KillGrace)
 	c.KillGrace = &grace
-	for _, v := range t.Environment(n) {
+	for _, v := range append(t.Environment(n), more...) {
 		c.Env[v.Name] = v.Value
 	}
 	for _, u := range t.Spec.URIs {

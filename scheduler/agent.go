@@ -18,8 +18,13 @@ type agent struct {
 	used     task.Resources // by our launches there, and by the executors below
 	largest  task.Resources // the most it was ever seen to have
 	known    bool           // an offer told its size
-	lost     bool           // said to be gone; launches of ours may still be on record
-	doubted  bool           // launches of ours there may still run: to be asked about when it is seen again
+	offered  task.Resources // what its last offer had,
+	free     task.Resources // and what of that we left
+	seen     time.Time      // when that came
+
+	mostPorts int  // the most ports it was ever seen to have
+	lost      bool // said to be gone; launches of ours may still be on record
+	doubted   bool // launches of ours there may still run: to be asked about when it is seen again
 
 	attributes map[string][]string // as the last offer told them
 

@@ -24,8 +24,9 @@ type ExecutorConfig struct {
 	Idle    time.Duration  // after so long without a task it ends by itself; 0 never
 	Terse   bool           // commands may have run though no RUNNING was seen
 
-	// Data says in TaskInfo.data what launch number n of a task runs.
-	Data func(t *task.Task, n int) []byte
+	// Data says in TaskInfo.data what launch number n of a task runs, with these
+	// variables of the launch beside its own.
+	Data func(t *task.Task, n int, more []task.Variable) []byte
 }
 
 // executor is one incarnation of cmdq's executor on an agent. Its id is never
@@ -56,9 +57,9 @@ func (s *state) executorUser(t *task.Task) string {
 }
 
 // takes tells whether the agent can be given t, of which is known that it fits
-// itself: its executor has to be there, or to fit too.
-func (s *state) takes(a *agent, free task.Resources, t *task.Task) bool {
-	if s.cappedBy(t) != nil || !a.meets(t) {
+// itself: its executor has to be there, or to fit too, and its rules have to hold.
+func (s *state) takes(a *agent, free task.Resources, ports int, t *task.Task) bool {
+	if portsOf(t) > ports || s.cappedBy(t) != nil || !a.meets(t) {
 		return false
 	}
 	if !s.byOwn(t) {
@@ -184,7 +185,7 @@ func (s *state) leftExecutor(a *agent, at *task.Attempt) {
 
 // makeRoom tells executors to go that have no task, if what they cost is all that
 // a waiting task is short of there.
-func (s *state) makeRoom(a *agent, free task.Resources) {
+func (s *state) makeRoom(a *agent, free task.Resources, ports int) {
 	var idle []*executor
 	for _, user := range slices.Sorted(maps.Keys(a.executors)) {
 		if x := a.executors[user]; x.active == 0 {
@@ -204,7 +205,7 @@ func (s *state) makeRoom(a *agent, free task.Resources) {
 				left = left.Sub(s.cfg.Executor.Cost) // that one stays
 			}
 		}
-		return head.Spec.Resources.Fits(left) && s.takes(a, left, head)
+		return head.Spec.Resources.Fits(left) && s.takes(a, left, ports, head)
 	})
 	for _, x := range idle {
 		if t != nil && x != in {

@@ -14,6 +14,7 @@ import (
 func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	s.queue.Launch(t.ID)
 	s.countIn(t)
+	s.busyCPUs += max(10, t.Spec.Resources.CPUs)
 	t.Launches++
 	t.Attempts++
 	if len(t.History) >= task.MaxHistory {
@@ -31,7 +32,9 @@ func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	s.watchStart(t, at)
 	s.record(Launched, t)
 	s.taskNote(logrus.InfoLevel, t, at, "starting")
-	return s.taskInfo(t, at, x, p.take(t.Spec.Resources))
+	resources := p.take(t.Spec.Resources)
+	ports, numbers := p.takePorts(portsOf(t))
+	return s.taskInfo(t, at, x, append(resources, ports...), portVariables(numbers))
 }
 
 // allocate says for which role the resources were offered.
@@ -43,7 +46,7 @@ func allocate(resources []mesos.Resource, role string) {
 
 // taskInfo describes one launch to Mesos. x is the executor of ours that runs it,
 // if one does.
-func (s *state) taskInfo(t *task.Task, a *task.Attempt, x *executor, resources []mesos.Resource) mesos.TaskInfo {
+func (s *state) taskInfo(t *task.Task, a *task.Attempt, x *executor, resources []mesos.Resource, more []task.Variable) mesos.TaskInfo {
 	allocate(resources, s.cfg.Role)
 	info := mesos.TaskInfo{
 		Name:       t.Name(),
@@ -53,9 +56,10 @@ func (s *state) taskInfo(t *task.Task, a *task.Attempt, x *executor, resources [
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: int64(t.Spec.KillGrace)}},
 	}
 	if x != nil {
-		info.Executor, info.Data = x.info, s.cfg.Executor.Data(t, a.Number)
+		info.Executor, info.Data = x.info, s.cfg.Executor.Data(t, a.Number, more)
 	} else {
-		info.Command = s.command(t, a.Number)
+		info.Command = s.command(t, a.Number, more)
+		info.Container = container(t)
 	}
 	if t.Spec.Timeout > 0 {
 		info.MaxCompletionTime = &mesos.DurationInfo{Nanoseconds: int64(t.Spec.Timeout)}
@@ -78,7 +82,7 @@ func (s *state) otherUser() string {
 
 // command is a shell line, or a program with its arguments, the first of which
 // is its own name (execvp).
-func (s *state) command(t *task.Task, attempt int) *mesos.CommandInfo {
+func (s *state) command(t *task.Task, attempt int, more []task.Variable) *mesos.CommandInfo {
 	shell := len(t.Spec.Argv) == 0
 	c := &mesos.CommandInfo{Shell: &shell, Environment: &mesos.Environment{}}
 	if shell {
@@ -93,7 +97,7 @@ func (s *state) command(t *task.Task, attempt int) *mesos.CommandInfo {
 	} else if other := s.otherUser(); other != "" {
 		c.User = &other
 	}
-	for _, v := range t.Environment(attempt) {
+	for _, v := range append(t.Environment(attempt), more...) {
 		kind := mesos.Environment_Variable_VALUE
 		c.Environment.Variables = append(c.Environment.Variables,
 			mesos.Environment_Variable{Name: v.Name, Value: &v.Value, Type: &kind})
@@ -110,6 +114,33 @@ func (s *state) command(t *task.Task, attempt int) *mesos.CommandInfo {
 		c.URIs = append(c.URIs, mesos.CommandInfo_URI{Value: s.cfg.FileURL(f), Extract: &no, Executable: &f.Executable, OutputFile: &f.Name})
 	}
 	return c
+}
+
+// container is the image that a command runs in, nil if in none. A docker
+// container uses the network of its host, so that the ports of an offer are its own.
+func container(t *task.Task) *mesos.ContainerInfo {
+	if t.Spec.Rules == nil || t.Spec.Rules.Container == nil {
+		return nil
+	}
+	c := t.Spec.Rules.Container
+	info := &mesos.ContainerInfo{}
+	if c.Type == "docker" {
+		network := mesos.ContainerInfo_DockerInfo_HOST
+		info.Type = mesos.ContainerInfo_DOCKER.Enum()
+		info.Docker = &mesos.ContainerInfo_DockerInfo{Image: c.Image, Network: &network}
+	} else {
+		kind := mesos.Image_DOCKER
+		info.Type = mesos.ContainerInfo_MESOS.Enum()
+		info.Mesos = &mesos.ContainerInfo_MesosInfo{Image: &mesos.Image{Type: &kind, Docker: &mesos.Image_Docker{Name: c.Image}}}
+	}
+	for _, v := range c.Volumes {
+		mode := mesos.RW
+		if v.ReadOnly {
+			mode = mesos.RO
+		}
+		info.Volumes = append(info.Volumes, mesos.Volume{Mode: &mode, ContainerPath: v.Container, HostPath: &v.Host})
+	}
+	return info
 }
 
 func labels(m map[string]string) *mesos.Labels {

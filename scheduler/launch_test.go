@@ -83,7 +83,7 @@ func TestUserOfALaterStart(t *testing.T) {
 		cfg.User = tt.now
 		s := newState(cfg)
 		s.framework.User = tt.first
-		c := s.command(&task.Task{ID: "a", Spec: &task.Spec{ID: "a", Command: "true", User: tt.task}, Index: -1}, 1)
+		c := s.command(&task.Task{ID: "a", Spec: &task.Spec{ID: "a", Command: "true", User: tt.task}, Index: -1}, 1, nil)
 		if c.GetUser() != tt.want {
 			t.Errorf("%+v: runs as %q", tt, c.GetUser())
 		}

@@ -25,6 +25,7 @@ func (s *state) onOffers(offers []mesos.Offer) {
 		a := s.meet(&group[0])
 		p := s.pool(group)
 		a.saw(p.free)
+		a.offered, a.free, a.seen, a.mostPorts = p.free, p.free, s.now, max(a.mostPorts, p.portsLeft())
 		ids := offerIDs(group)
 		switch {
 		case s.leaving != nil:
@@ -62,9 +63,10 @@ func byAgent(offers []mesos.Offer) [][]mesos.Offer {
 	return groups
 }
 
-// firstOn is the first task that can be launched on an agent with this much free.
-func (s *state) firstOn(a *agent, free task.Resources) *task.Task {
-	return s.queue.First(free, func(head *task.Task) bool { return s.takes(a, free, head) })
+// firstOn is the first task that can be launched on an agent with this much free,
+// and so many ports.
+func (s *state) firstOn(a *agent, free task.Resources, ports int) *task.Task {
+	return s.queue.First(free, func(head *task.Task) bool { return s.takes(a, free, ports, head) })
 }
 
 // withExecutorsFirst prefers agents that have an executor of ours: there it
@@ -89,6 +91,7 @@ func (s *state) pool(offers []mesos.Offer) *pool {
 	for i := range offers {
 		for _, r := range offers[i].Resources {
 			p.add(r, s.cfg.Role)
+			p.addPorts(r, s.cfg.Role)
 		}
 	}
 	return p
@@ -111,7 +114,7 @@ func (s *state) decline(refuse time.Duration, ids []mesos.OfferID) *sched.Call {
 func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 	var launches []mesos.TaskInfo
 	for size := 0; size < maxAccept; {
-		t := s.firstOn(a, p.free)
+		t := s.firstOn(a, p.free, p.portsLeft())
 		if t == nil {
 			break
 		}
@@ -119,7 +122,8 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 		size += info.Size()
 		launches = append(launches, info)
 	}
-	s.makeRoom(a, p.free)
+	a.free = p.free
+	s.makeRoom(a, p.free, p.portsLeft())
 	if len(launches) == 0 {
 		return false
 	}

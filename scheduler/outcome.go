@@ -18,6 +18,7 @@ func (s *state) left(t *task.Task, a *task.Attempt, at time.Time) {
 		return
 	}
 	s.countOut(t)
+	s.busyCPUs -= max(10, t.Spec.Resources.CPUs)
 	if a.Ended.IsZero() {
 		a.Ended = at
 	}
@@ -79,6 +80,10 @@ func (s *state) conclude(t *task.Task, a *task.Attempt) {
 		s.failedIn(t)
 	}
 	s.dependents(t)
+	s.pace.ended(s.now)
+	if a != nil && t.State == task.Finished && !a.Started.IsZero() {
+		s.pace.ran(t.Spec.Resources, t.End.At.Sub(a.Started))
+	}
 	s.record(Ended, t)
 	level := logrus.InfoLevel
 	if t.State != task.Finished {

@@ -19,6 +19,7 @@ type placement struct {
 type homelessKey struct {
 	need  task.Resources
 	byOwn bool
+	rules string
 }
 
 // homeless is one size of task that fits no agent seen so far.
@@ -47,8 +48,8 @@ func (s *state) tickPlacement() {
 	still := map[homelessKey]*homeless{}
 	var heads []*task.Task
 	for shape := range s.queue.Shapes() {
-		k := homelessKey{s.need(shape.Head), s.byOwn(shape.Head)}
-		if fitsAny(k.need, fit) || !k.byOwn && fitsAny(k.need, sizes) {
+		k := s.homelessKey(shape.Head)
+		if (fitsAny(k.need, fit) || !k.byOwn && fitsAny(k.need, sizes)) && s.fitsSome(shape.Head) {
 			continue
 		}
 		h := p.homeless[k]
@@ -60,8 +61,26 @@ func (s *state) tickPlacement() {
 	}
 	p.homeless = still
 	for _, head := range heads {
-		s.onHomeless(head, still[homelessKey{s.need(head), s.byOwn(head)}])
+		s.onHomeless(head, still[s.homelessKey(head)])
 	}
+}
+
+func (s *state) homelessKey(t *task.Task) homelessKey {
+	return homelessKey{s.need(t), s.byOwn(t), t.Spec.Rules.Key()}
+}
+
+// fitsSome tells whether some agent, were it empty, could run a task by its rules
+// too. Without any, that is known of the sizes.
+func (s *state) fitsSome(t *task.Task) bool {
+	if t.Spec.Rules == nil || len(t.Spec.Rules.Constraints) == 0 && t.Spec.Rules.Ports == 0 {
+		return true
+	}
+	for _, a := range s.agents {
+		if a.known && !a.lost && a.meets(t) && s.portsFit(a, t) && s.need(t).Fits(a.largest) && !(s.byOwn(t) && a.unfit) {
+			return true
+		}
+	}
+	return false
 }
 
 func fitsAny(need task.Resources, sizes []task.Resources) bool {
@@ -108,10 +127,37 @@ func (s *state) needText(t *task.Task) string {
 
 // largestText says what the largest agent has that could run t.
 func (s *state) largestText(t *task.Task) string {
+	if s.need(t) != (task.Resources{}) && !s.meetsSome(t) {
+		return "no agent seen meets its constraints: " + constraintsText(t)
+	}
 	if a := s.largestAgent(s.byOwn(t)); a != nil {
 		return "the largest agent seen, " + a.host + ", has " + a.largest.String()
 	}
 	return "no agent seen can run cmdq's executor"
+}
+
+// meetsSome tells whether some agent meets the constraints of a task.
+func (s *state) meetsSome(t *task.Task) bool {
+	for _, a := range s.agents {
+		if a.known && !a.lost && a.meets(t) {
+			return true
+		}
+	}
+	return false
+}
+
+func constraintsText(t *task.Task) string {
+	if t.Spec.Rules == nil {
+		return ""
+	}
+	text := ""
+	for i, c := range t.Spec.Rules.Constraints {
+		if i > 0 {
+			text += ", "
+		}
+		text += c.String()
+	}
+	return text
 }
 
 // largestAgent is the one with the most cpus, then memory, of those there are, or

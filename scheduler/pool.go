@@ -12,6 +12,7 @@ import (
 // it in this step.
 type pool struct {
 	free  task.Resources
+	ports []portRange
 	coins []coin // reserved ones first, so that they are used up first
 }
 

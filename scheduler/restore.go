@@ -83,6 +83,7 @@ func (s *state) restoreTasks(saved Saved) error {
 		}
 		if added.State.Active() {
 			ag := s.agent(a.Agent)
+			s.busyCPUs += max(10, added.Spec.Resources.CPUs)
 			ag.host, ag.used = a.Host, ag.used.Add(added.Spec.Resources)
 		}
 		return nil

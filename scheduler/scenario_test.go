@@ -427,7 +427,7 @@ func executorLost(text string) ExecutorLost {
 func testExecutor(byDefault bool) ExecutorConfig {
 	return ExecutorConfig{Default: byDefault, Cost: task.Resources{CPUs: 100, Mem: 64}, Command: "exec ./cmdq executor",
 		URI: func() string { return "http://h:1/cmdq-abc" }, File: "cmdq", Arch: "amd64", Idle: time.Minute,
-		Data: func(t *task.Task, n int) []byte { return []byte(t.Command()) }}
+		Data: func(t *task.Task, n int, _ []task.Variable) []byte { return []byte(t.Command()) }}
 }
 
 func downError(text string) error {

@@ -100,7 +100,7 @@ func (m *sim) onLaunch(info *mesos.TaskInfo) error {
 		return errBroken("%s goes to %s, which cannot run our executor", info.TaskID.Value, agent)
 	case x.Command.GetUser() != user:
 		return errBroken("%s of user %q goes to the executor of %q", info.TaskID.Value, user, x.Command.GetUser())
-	case string(info.Data) != string(simData(t, n)):
+	case string(info.Data) != string(simData(t, n, nil)):
 		return errBroken("%s is to run %q", info.TaskID.Value, info.Data)
 	case strings.HasSuffix(x.ExecutorID.Value, "-"+info.TaskID.Value):
 		return m.onExecutor(x.ExecutorID.Value, agent, t)

@@ -248,6 +248,6 @@ func simExecutorConfig() ExecutorConfig {
 }
 
 // simData is what a launch with our executor has in its TaskInfo.data here.
-func simData(t *task.Task, n int) []byte {
+func simData(t *task.Task, n int, _ []task.Variable) []byte {
 	return fmt.Appendf(nil, "%s as %s", task.LaunchID(t.ID, n), t.Command())
 }

@@ -46,7 +46,7 @@ func (s *state) stallReason() string {
 // full tells whether our own tasks leave no room, on any agent, for what waits.
 func (s *state) full() bool {
 	for _, a := range s.agents {
-		if s.firstOn(a, a.largest.Sub(a.used)) != nil {
+		if s.firstOn(a, a.largest.Sub(a.used), a.mostPorts) != nil {
 			return false
 		}
 	}
@@ -57,7 +57,9 @@ func (s *state) full() bool {
 func (s *state) largestFits() *task.Task {
 	for _, own := range []bool{false, true} {
 		for _, size := range s.sizes(own) {
-			fits := func(head *task.Task) bool { return s.byOwn(head) == own && s.need(head).Fits(size) }
+			fits := func(head *task.Task) bool {
+				return s.byOwn(head) == own && s.need(head).Fits(size) && s.fitsSome(head)
+			}
 			if t := s.queue.First(size, fits); t != nil {
 				return t
 			}

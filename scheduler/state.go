@@ -31,6 +31,8 @@ type state struct {
 	idle      []idleExecutor // in the order in which they became so
 	tails     int            // bytes of standard error that tasks keep
 
+	pace     pace
+	busyCPUs int64 // thousandths of a cpu that our active tasks have
 	policy   task.Policy
 	groups   map[string]*group
 	stopping []string // groups that have just been stopped
@@ -76,6 +78,7 @@ func (s *state) step(now time.Time, ev Event) Effects {
 		s.now = now
 	}
 	s.eff = Effects{}
+	s.pace.give(s.now, s.busyCPUs)
 	if s.link.started.IsZero() {
 		s.link.started, s.offered = s.now, s.now
 	}

@@ -1,0 +1,263 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cmdq/task"
+)
+
+// Explanation says why a task is where it is.
+type Explanation struct {
+	ID       task.ID
+	State    task.State
+	Code     string // see the constants
+	Text     string // a sentence
+	Evidence []string
+}
+
+// The codes of an Explanation.
+const (
+	WhyHeld         = "held"
+	WhyWaiting      = "waiting" // for other tasks
+	WhyDelayed      = "delayed" // until its next attempt
+	WhyCapped       = "capped"  // by its group
+	WhyDisconnected = "disconnected"
+	WhyNoAgents     = "no-offers" // none has come
+	WhyConstraint   = "constraint"
+	WhyTooLarge     = "too-large"
+	WhyResting      = "resting" // the agents that it fits are left alone
+	WhyFull         = "full"    // it fits an agent, and not what is free there
+	WhyReady        = "ready"
+	WhySuppressed   = "suppressed" // a fault of ours
+	WhyActive       = "active"
+	WhyUnsure       = "may-still-run"
+	WhyFetching     = "fetching"
+	WhyEnded        = "ended"
+)
+
+// Explain says why a task is where it is, as it is now; false: there is no such
+// task, and near may have been meant.
+func (s *Scheduler) Explain(ctx context.Context, id task.ID) (x Explanation, near []task.ID, ok bool, err error) {
+	err = s.ask(ctx, func(st *state) {
+		if t := st.queue.Get(id); t != nil {
+			x, ok = st.explain(t), true
+		} else {
+			near = st.near(id)
+		}
+	})
+	return x, near, ok, err
+}
+
+func (s *state) explain(t *task.Task) Explanation {
+	x := Explanation{ID: t.ID, State: t.State}
+	switch {
+	case t.State == task.Idle:
+		s.explainIdle(t, &x)
+	case t.State.Active():
+		s.explainActive(t, &x)
+	case t.State == task.Fetching:
+		x.Code, x.Text = WhyFetching, fmt.Sprintf("its command has ended; what it left on %s is being fetched", t.Current().Host)
+	default:
+		x.Code, x.Text = WhyEnded, fmt.Sprintf("it has ended: %s%s", t.State, because(t.End.Reason, t.End.Message))
+	}
+	return x
+}
+
+func (s *state) explainActive(t *task.Task, x *Explanation) {
+	a := t.Current()
+	x.Code = WhyActive
+	switch {
+	case !a.MayStillRun.IsZero():
+		x.Code = WhyUnsure
+		x.Text = fmt.Sprintf("it may still run on %s: the cluster has not known since %s; a second launch is made, if it may have one, at %s",
+			a.Host, clock(a.MayStillRun), clock(a.MayStillRun.Add(s.cfg.UnreachableTimeout)))
+	case !a.Settle.IsZero():
+		x.Text = fmt.Sprintf("it has ended (%s); its exit status is waited for until %s", a.State, clock(a.Settle))
+	case t.State == task.Starting:
+		x.Text = fmt.Sprintf("it was launched on %s at %s and is not known to run yet", a.Host, clock(a.Launched))
+	default:
+		x.Text = fmt.Sprintf("it runs on %s since %s", a.Host, clock(a.Started))
+	}
+	if t.Stop != task.NotStopped {
+		x.Evidence = append(x.Evidence, "it is being killed")
+	}
+}
+
+func clock(t time.Time) string { return t.Local().Format(time.DateTime) }
+
+// explainIdle finds the first thing that keeps a task from being launched.
+func (s *state) explainIdle(t *task.Task, x *Explanation) {
+	wake, delayed := s.queue.WakeAt(t.ID)
+	group := s.cappedBy(t)
+	switch {
+	case t.Held:
+		x.Code, x.Text = WhyHeld, "it is held (cmdq release "+string(t.ID)+" lets it go)"
+	case s.deps.waiting[t.ID] > 0:
+		x.Code, x.Text = WhyWaiting, "it waits for other tasks to finish: "+s.waitsText(t)
+	case delayed && wake.After(s.now):
+		x.Code, x.Text = WhyDelayed, "its next attempt is at "+clock(wake)
+		if a := t.Current(); a != nil {
+			x.Evidence = append(x.Evidence, fmt.Sprintf("attempt %d on %s: %s%s", a.Number, a.Host, a.State, because(a.Reason, a.Message)))
+		}
+	case s.link.phase != up:
+		x.Code, x.Text = WhyDisconnected, "there is no connection to the master at "+s.cfg.Master
+		if s.link.last != nil {
+			x.Evidence = append(x.Evidence, brief(s.link.last))
+		}
+	case group != nil:
+		x.Code = WhyCapped
+		x.Text = fmt.Sprintf("%s runs %d, as many as it may", groupWords(*group), s.group(*group).running)
+	case s.link.suppressed:
+		x.Code, x.Text = WhySuppressed, "offers are suppressed though it waits, which is a fault of cmdq"
+	default:
+		s.explainPlace(t, x)
+	}
+}
+
+// waitsText names what a task waits for, the first few.
+func (s *state) waitsText(t *task.Task) string {
+	const most = 5
+	var names []string
+	for _, name := range t.Spec.Rules.After {
+		if n := s.deps.names[name]; n != nil && n.open > 0 {
+			text := string(name)
+			if n.open > 1 {
+				text += fmt.Sprintf(" (%d of its tasks)", n.open)
+			}
+			names = append(names, text)
+		}
+	}
+	if len(names) > most {
+		names = append(names[:most], fmt.Sprintf("and %d more", len(names)-most))
+	}
+	return strings.Join(names, ", ")
+}
+
+// explainPlace looks at the agents, as their last offers told of them.
+func (s *state) explainPlace(t *task.Task, x *Explanation) {
+	var known, meets, fits, awake []*agent
+	for _, a := range s.agents {
+		if !a.known || a.lost {
+			continue
+		}
+		known = append(known, a)
+		if !a.meets(t) {
+			continue
+		}
+		meets = append(meets, a)
+		if s.byOwn(t) && a.unfit || !s.need(t).Fits(a.largest) || !s.portsFit(a, t) {
+			continue
+		}
+		fits = append(fits, a)
+		if !s.resting(a) {
+			awake = append(awake, a)
+		}
+	}
+	switch {
+	case len(known) == 0:
+		x.Code, x.Text = WhyNoAgents, fmt.Sprintf("no offer has come since %s", clock(s.link.since))
+		x.Evidence = []string{"no agent may be registered, or none has anything for role " + s.cfg.Role +
+			"; other frameworks or a quota may hold all there is"}
+	case len(meets) == 0:
+		x.Code, x.Text = WhyConstraint, fmt.Sprintf("none of %d agents meets its constraints", len(known))
+		x.Evidence = s.unmetText(t, known)
+	case len(fits) == 0:
+		x.Code, x.Text = WhyTooLarge, fmt.Sprintf("it needs %s and fits none of %d agents, however empty", s.needText(t), len(meets))
+		x.Evidence = s.shortText(t, meets, func(a *agent) task.Resources { return a.largest })
+	case len(awake) == 0:
+		x.Code, x.Text = WhyResting, "the agents that it fits are left alone for now, since launches ended there before they ran"
+		for _, a := range nearest(fits, t, s) {
+			x.Evidence = append(x.Evidence, a.host+": until "+clock(a.restUntil))
+		}
+	default:
+		free := func(a *agent) task.Resources { return a.free }
+		if slices.ContainsFunc(awake, func(a *agent) bool { return s.need(t).Fits(a.free) }) {
+			x.Code, x.Text = WhyReady, "it is ready, and goes with the next offer that it fits; others may be in front of it"
+			return
+		}
+		x.Code, x.Text = WhyFull, fmt.Sprintf("it needs %s, and no agent has that free", s.needText(t))
+		x.Evidence = s.shortText(t, awake, free)
+		if s.active() == 0 {
+			x.Evidence = append(x.Evidence, "none of our tasks runs: other frameworks or a quota hold the rest")
+		}
+	}
+	x.Evidence = append(x.Evidence, "the last offer came "+since(s.now, s.offered)+" ago")
+}
+
+func since(now, at time.Time) string { return now.Sub(at).Round(time.Second).String() }
+
+// unmetText says of three agents what they lack.
+func (s *state) unmetText(t *task.Task, agents []*agent) []string {
+	var out []string
+	for _, a := range nearest(agents, t, s) {
+		c := a.unmet(t)
+		values := a.attributes[c.Attribute]
+		if c.Attribute == "hostname" {
+			values = []string{a.host}
+		}
+		has := "has no " + c.Attribute
+		if len(values) > 0 {
+			has = fmt.Sprintf("%s is %s", c.Attribute, strings.Join(values[:min(3, len(values))], ", "))
+		}
+		out = append(out, fmt.Sprintf("%s: %s, wanted is %s", a.host, has, c))
+	}
+	return out
+}
+
+// shortText says of the three agents that are nearest what they are short of.
+func (s *state) shortText(t *task.Task, agents []*agent, of func(*agent) task.Resources) []string {
+	var out []string
+	for _, a := range nearest(agents, t, s) {
+		if s.byOwn(t) && a.unfit {
+			out = append(out, a.host+": cannot run cmdq's executor")
+			continue
+		}
+		need, has := s.need(t), of(a)
+		var lacks []string
+		if d := need.CPUs - has.CPUs; d > 0 {
+			lacks = append(lacks, fmt.Sprintf("%g of %g cpus", float64(d)/1000, float64(need.CPUs)/1000))
+		}
+		for _, part := range []struct {
+			name       string
+			need, here int64
+		}{{"MB", need.Mem, has.Mem}, {"MB of disk", need.Disk, has.Disk}, {"gpus", need.GPUs, has.GPUs}} {
+			if d := part.need - part.here; d > 0 {
+				lacks = append(lacks, fmt.Sprintf("%d of %d %s", d, part.need, part.name))
+			}
+		}
+		if !s.portsFit(a, t) {
+			lacks = append(lacks, fmt.Sprintf("some of %d ports", t.Spec.Rules.Ports))
+		}
+		out = append(out, a.host+": "+strings.Join(lacks, ", ")+" short")
+	}
+	return out
+}
+
+// nearest are the three agents that are least short of what a task needs.
+func nearest(agents []*agent, t *task.Task, s *state) []*agent {
+	need := s.need(t)
+	short := func(a *agent) float64 {
+		lack := func(need, has int64) float64 {
+			if need <= has || need == 0 {
+				return 0
+			}
+			return float64(need-has) / float64(need)
+		}
+		return lack(need.CPUs, a.largest.CPUs) + lack(need.Mem, a.largest.Mem) + lack(need.Disk, a.largest.Disk) + lack(need.GPUs, a.largest.GPUs)
+	}
+	agents = slices.Clone(agents)
+	slices.SortFunc(agents, func(a, b *agent) int {
+		if d := short(a) - short(b); d != 0 {
+			if d < 0 {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.host+a.id, b.host+b.id)
+	})
+	return agents[:min(3, len(agents))]
+}
