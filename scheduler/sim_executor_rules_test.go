@@ -62,7 +62,7 @@ func (m *sim) onCalls(calls []*sched.Call) error {
 					return errBroken("executor %s on %s is shut down while it runs %s", id, agent, t.ID)
 				}
 			}
-			m.known.shut[agent+" "+id] = true
+			m.known.ended[agent+" "+id] = true
 		case sched.Call_ACCEPT:
 			for i := range call.Accept.Operations[0].Launch.TaskInfos {
 				if err := m.onLaunch(&call.Accept.Operations[0].Launch.TaskInfos[i]); err != nil {
