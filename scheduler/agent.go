@@ -117,8 +117,10 @@ func (s *state) onExecutorLost(ev ExecutorLost) {
 	if a := s.agents[ev.Agent]; a != nil {
 		host = a.host
 		x := a.executor(ev.Executor)
+		if strings.HasPrefix(ev.Executor, executorIDs) {
+			s.checkExecutable(a, ev.Status) // also if updates told of its end first
+		}
 		if x != nil {
-			s.checkExecutable(a, ev.Status)
 			s.dropExecutor(a, x)
 		}
 		delete(a.former, ev.Executor)

@@ -176,7 +176,7 @@ func (s *state) leftExecutor(a *agent, at *task.Attempt) {
 	}
 	s.letGo(x)
 	if x.active == 0 && !x.started {
-		s.dropExecutor(a, x) // who knows whether it ever was there
+		s.retire(a, x) // who knows whether it ever was there
 	} else if x.active == 0 && s.cfg.Executor.Idle > 0 {
 		x.idle = s.now
 		s.idle = append(s.idle, idleExecutor{a.id, x.id, s.now})

@@ -22,7 +22,7 @@ func (s *state) executorPrefix(info *mesos.ExecutorInfo) string {
 	}
 	sum := sha256.New()
 	sum.Write(data)
-	fmt.Fprint(sum, s.cfg.Executor.Cost)
+	fmt.Fprint(sum, s.cfg.Executor.Cost, s.cfg.Role)
 	for i := range info.Resources {
 		if owner := reservedFor(&info.Resources[i]); owner != "*" {
 			fmt.Fprint(sum, owner)

@@ -35,7 +35,7 @@ func (s *state) executorEnded(at *task.Attempt, u *update) {
 		mesos.REASON_CONTAINER_LIMITATION_MEMORY, mesos.REASON_CONTAINER_LIMITATION_DISK,
 		mesos.REASON_CONTAINER_PREEMPTED, mesos.REASON_EXECUTOR_UNREGISTERED:
 	default:
-		if !noRoomForExecutor(u) {
+		if !noRoomForExecutor(u) && !otherExecutor(u) {
 			return
 		}
 	}
@@ -51,6 +51,13 @@ func (c *ExecutorConfig) from() string {
 		return "; --executor-uri is " + c.URI()
 	}
 	return "; the agent was to fetch it from " + c.URI() + " (see --listen, --advertise and --executor-uri)"
+}
+
+// otherExecutor: the master has an executor of this id of which something else was
+// said. The words are of Mesos' src/master/validation.cpp,
+// validateCompatibleExecutorInfo.
+func otherExecutor(u *update) bool {
+	return u.state == mesos.TASK_ERROR && strings.HasPrefix(u.message, "ExecutorInfo is not compatible with existing ExecutorInfo")
 }
 
 // noRoomForExecutor: the master does not know the executor any more that we took

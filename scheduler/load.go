@@ -153,7 +153,7 @@ func (s *state) replace(t, n *task.Task, same bool) {
 		wake = a.Ended.Add(old.Spec.KillGrace + adriftGrace + 2*stopWait) // the TEARDOWN may have been slow
 		delayed = wake.After(s.now)
 	}
-	if delayed && (same || adrift) {
+	if again := old.Base > 0 && old.Launches == old.Base; delayed && (same || adrift || again) { // again: it waits for a version before it
 		s.queue.Delay(fresh.ID, wake)
 	}
 }

@@ -100,6 +100,9 @@ func (s *state) restoreExecutors(saved Saved) {
 			continue
 		}
 		ag, user := s.agent(a.Agent), s.executorUser(t)
+		if known := ag.executor(a.Executor); known != nil && known.user != user {
+			continue // it has tasks of both: --user was another one
+		}
 		x := ag.executors[user]
 		switch {
 		case x != nil && !a.Launched.After(newest[x]):

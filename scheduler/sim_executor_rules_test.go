@@ -62,7 +62,7 @@ func (m *sim) onCalls(calls []*sched.Call) error {
 					return errBroken("executor %s on %s is shut down while it runs %s", id, agent, t.ID)
 				}
 			}
-			m.known.shut[agent+" "+id] = true
+			m.known.ended[agent+" "+id] = true
 		case sched.Call_ACCEPT:
 			for i := range call.Accept.Operations[0].Launch.TaskInfos {
 				if err := m.onLaunch(&call.Accept.Operations[0].Launch.TaskInfos[i]); err != nil {
@@ -126,9 +126,19 @@ func (m *sim) onExecutor(id, agent string, t *task.Task) error {
 	return nil
 }
 
-// onIdle: no executor is kept for longer than it has to be.
+// onIdle: no executor is kept for longer than it has to be, and those that nothing
+// is sent to are told to go once they have nothing to do.
 func (m *sim) onIdle() error {
+	in := map[string]int{}
+	for t := range m.s.queue.Active() {
+		in[t.Current().Agent+" "+t.Current().Executor]++
+	}
 	for id, a := range m.s.agents {
+		for _, x := range a.former {
+			if n := in[id+" "+x.id]; x.active != n || n == 0 && !a.lost {
+				return errBroken("former executor %s on %s has %d launches, counted %d", x.id, id, n, x.active)
+			}
+		}
 		for _, x := range a.executors {
 			if x.active == 0 && m.c.now.Sub(x.idle) > m.cfg.Executor.Idle/2 {
 				return errBroken("executor %s on %s has had nothing to do for %s and is still counted", x.id, id, m.c.now.Sub(x.idle))

@@ -58,6 +58,9 @@ func (m *sim) commit() error {
 // send lets a call leave. It may get lost, and so may its answer.
 func (m *sim) send(call *sched.Call) error {
 	lost := errors.New("connection reset")
+	if call.Type == sched.Call_SHUTDOWN {
+		m.known.shut[call.Shutdown.AgentID.Value+" "+call.Shutdown.ExecutorID.Value] = true
+	}
 	switch call.Type {
 	case sched.Call_SUBSCRIBE:
 		m.answers = nil // of a stream that is given up

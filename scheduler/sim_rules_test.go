@@ -40,6 +40,9 @@ func (m *sim) onArrival(l *simLaunch) error {
 	if l.executor == nil && a.Executor != "" || l.executor != nil && a.Executor != l.executor.id {
 		return errBroken("%s launched, and not with executor %q, as was stored", l.id, a.Executor)
 	}
+	if base, stopped := m.stopped[t.ID]; stopped && base == t.Base {
+		return errBroken("%s launched, and its task was cancelled", l.id)
+	}
 	l.seen = simSeen{base: t.Base, retries: t.Spec.Retries}
 	for _, o := range m.c.order {
 		if o.task != l.task {
@@ -144,6 +147,9 @@ func (m *sim) onRecord(records []Record) error {
 		}
 		if wake.IsZero() && !kept.wake.After(m.c.now) {
 			kept.wake = time.Time{} // it has come
+		}
+		if t.Stop == task.Cancelled {
+			m.stopped[t.ID] = t.Base
 		}
 		if what := difference(t, &kept.task); what != "" || !wake.Equal(kept.wake) {
 			return errBroken("task %s differs from the journal: %s, wakes %v and %v\n%+v\n%+v", t.ID, what, wake, kept.wake, *t, kept.task)

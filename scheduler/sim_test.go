@@ -70,6 +70,7 @@ type sim struct {
 	known     simKnown
 	fetching  []*simFetch
 	cancelled map[task.ID]bool
+	stopped   map[task.ID]int  // Base of those whose cancel was stored while they were active
 	removed   map[task.ID]bool // it left the file at least once
 }
 
@@ -101,7 +102,7 @@ func simulate(seed uint64) (err error) {
 }
 
 func newSim(rnd *rand.Rand) *sim {
-	m := &sim{rnd: rnd, journal: newMemory("f1"), cancelled: map[task.ID]bool{}, removed: map[task.ID]bool{},
+	m := &sim{rnd: rnd, journal: newMemory("f1"), cancelled: map[task.ID]bool{}, stopped: map[task.ID]int{}, removed: map[task.ID]bool{},
 		c: newSimCluster(time.Unix(1_700_000_000, 0).UTC(), 1+rnd.IntN(3))}
 	m.c.arrived = m.onArrival
 	m.cfg = DefaultConfig()

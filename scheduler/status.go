@@ -150,7 +150,7 @@ func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
 		s.onAlive(t, a, u)
 	case u.state == mesos.TASK_FINISHED:
 		s.endBy(t, a, task.Finished, u)
-	case noRoomForExecutor(u):
+	case noRoomForExecutor(u) || otherExecutor(u):
 		s.turnedDown(t, a, u)
 	case u.state == mesos.TASK_ERROR:
 		s.endBy(t, a, task.Failed, u)
