@@ -6,11 +6,14 @@ import (
 	"testing"
 )
 
-// TestErrors holds what a person reads. A text of one task is put behind
-// defaults that make it whole: its first line is line 3.
-func TestErrors(t *testing.T) {
-	const head = "defaults: {cpus: 1, mem: 1}\ntasks:\n"
-	tests := []struct{ name, text, want string }{
+// badFile is a tasks file and all that is wrong with it.
+type badFile struct{ name, text, want string }
+
+// badFiles are behind defaults that make their tasks whole: their first line is
+// line 3.
+func badFiles() []badFile {
+	const head = listHead
+	return []badFile{
 		// the file
 		{"empty", "", `f:1: found an empty file, allowed is a map with tasks`},
 		{"comments", "# a\n# b\n", `f:1: found an empty file, allowed is a map with tasks`},
@@ -138,7 +141,11 @@ func TestErrors(t *testing.T) {
 			"f:8: task \"c\": cpus: found \"x\", allowed is a number >= 0, to a thousandth\n" +
 			"f:9: task \"c\": found the unknown field \"cmd\", allowed are id, command, argv, cpus, mem, disk, gpus, env, user, name, retries, timeout, kill_grace, priority, labels, uris, files, outputs, executor, after, group, constraints, ports, container, role, count, each, each_line"},
 	}
-	for _, tt := range tests {
+}
+
+// TestErrors holds what a person reads.
+func TestErrors(t *testing.T) {
+	for _, tt := range badFiles() {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := Parse("f", []byte(tt.text))
 			if err == nil {

@@ -101,11 +101,11 @@ func TestFilesInDefaults(t *testing.T) {
 	}
 }
 
-// TestBadFiles holds what a person reads of files, outputs and executor that are wrong.
-func TestBadFiles(t *testing.T) {
+// badInputs have files, outputs and executors that are wrong.
+func badInputs() []badTask {
 	long := strings.Repeat("x", maxPath+1)
 	const pattern = "a relative path within the sandbox, without .., in which * ? and [a-z] may stand for characters of a name"
-	tests := []struct{ fields, want string }{
+	return []badTask{
 		{"files: a.txt", `files: found "a.txt", allowed is a list of paths, or of maps with path`},
 		{"files: {path: a.txt}", `files: found a map, allowed is a list of paths, or of maps with path`},
 		{"files: [[a.txt]]", `files: found a list, allowed is the path of a file`},
@@ -153,7 +153,11 @@ func TestBadFiles(t *testing.T) {
 		{"executor: {name: cmdq}", `executor: found a map, allowed is command (Mesos' own) or cmdq`},
 		{"executor: null", `executor: found nothing, allowed is command (Mesos' own) or cmdq`},
 	}
-	for _, tt := range tests {
+}
+
+// TestBadFiles holds what a person reads of files, outputs and executor that are wrong.
+func TestBadFiles(t *testing.T) {
+	for _, tt := range badInputs() {
 		f, err := parseFiles("- {id: t, command: x, " + tt.fields + "}\n")
 		if err == nil {
 			t.Errorf("%s: no error: %+v", tt.fields, f.Specs[0])

@@ -87,12 +87,13 @@ func TestSeriesDefaults(t *testing.T) {
 	}
 }
 
-func TestListErrors(t *testing.T) {
+// badLists are tasks of lists that cannot be, and their lists.
+func badLists() (lists map[string]string, tests []badTask) {
 	long := strings.Repeat("x", maxLine+1)
-	lists := map[string]string{"d/ok": "x\ny z\n", "d/empty": "", "d/blank": "\n\r\n\n", "d/nul": "secret\nsecret\x00\n", "d/latin": "secret\nsecr\xe9t\n",
+	lists = map[string]string{"d/ok": "x\ny z\n", "d/empty": "", "d/blank": "\n\r\n\n", "d/nul": "secret\nsecret\x00\n", "d/latin": "secret\nsecr\xe9t\n",
 		"d/long": "x\n" + long + "\n", "d/many": strings.Repeat("\n", MaxCount) + "x", "d/big": "x\n" + strings.Repeat("y", 50_000), "/abs": "x"}
 	const none = `file does not exist`
-	tests := []struct{ task, want string }{
+	return lists, []badTask{
 		{"command: x, each_line: none", `each_line: "d/none": ` + none},
 		{"command: x, each_line: /none", `each_line: "/none": ` + none},
 		{"command: x, each_line: ''", `each_line: found an empty text, allowed is the name of a file`},
@@ -116,13 +117,17 @@ func TestListErrors(t *testing.T) {
 		{"command: x, each: [x], count: 2", `found both count and each, allowed is one of count, each and each_line`},
 		{"command: x, each: [x], each_line: /abs", `found both each and each_line, allowed is one of count, each and each_line`},
 	}
+}
+
+func TestListErrors(t *testing.T) {
+	lists, tests := badLists()
 	for _, tt := range tests {
-		_, err := parseLists(listHead+"- {id: a, "+tt.task+"}\n", lists)
+		_, err := parseLists(listHead+"- {id: a, "+tt.fields+"}\n", lists)
 		if want := `d/f:3: task "a": ` + tt.want; err == nil || err.Error() != want {
-			t.Errorf("%.80s:\ngot  %.300v\nwant %s", tt.task, err, want)
+			t.Errorf("%.80s:\ngot  %.300v\nwant %s", tt.fields, err, want)
 		}
 		if err != nil && strings.Contains(err.Error(), "secr") {
-			t.Errorf("%.80s: the error shows a line", tt.task)
+			t.Errorf("%.80s: the error shows a line", tt.fields)
 		}
 	}
 	for _, text := range []string{

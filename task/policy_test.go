@@ -44,8 +44,9 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-func TestPolicyErrors(t *testing.T) {
-	tests := []struct{ text, want string }{
+// badPolicies stand before tasks that are right; want is how the first error begins.
+func badPolicies() []badTask {
+	return []badTask{
 		{"groups: [g]", `groups: found a list, allowed is a map of names to maps with max_running or max_failures`},
 		{"groups: {'a b': {}}", `groups: found the name "a b", allowed are at most 200 ` + allowedGroup},
 		{"groups: {g: 3}", `groups "g": found "3", allowed is a map with max_running or max_failures`},
@@ -69,17 +70,20 @@ func TestPolicyErrors(t *testing.T) {
 		{"groups: {g: {on_first_failure: {command: ''}}}", `groups "g" on_first_failure command: found an empty text, allowed is a shell command`},
 		{"on_finsh: x", `found the unknown field "on_finsh", did you mean on_finish?`},
 	}
-	for _, tt := range tests {
-		_, err := Parse("f", []byte(tt.text+policyTail))
+}
+
+func TestPolicyErrors(t *testing.T) {
+	for _, tt := range badPolicies() {
+		_, err := Parse("f", []byte(tt.fields+policyTail))
 		first := ""
 		if err != nil {
 			first, _, _ = strings.Cut(err.Error(), "\n")
 		}
 		if want := "f:1: " + tt.want; !strings.HasPrefix(first, want) {
-			t.Errorf("%.100s:\ngot  %v\nwant %s", tt.text, err, want)
+			t.Errorf("%.100s:\ngot  %v\nwant %s", tt.fields, err, want)
 		}
 		if strings.Contains(first, "secret") {
-			t.Errorf("%.100s: the address is shown", tt.text)
+			t.Errorf("%.100s: the address is shown", tt.fields)
 		}
 	}
 }

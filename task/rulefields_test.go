@@ -76,9 +76,13 @@ tasks:
 	}
 }
 
-func TestRuleErrors(t *testing.T) {
+// badTask is what a task says beside its id, and what is wrong with it.
+type badTask struct{ fields, want string }
+
+// badRules are of a task before another one, z.
+func badRules() []badTask {
 	long := strings.Repeat("x", 2*maxPath)
-	tests := []struct{ fields, want string }{
+	return []badTask{
 		{"group: ''", `group: found the name "", allowed are at most 200 ` + allowedGroup},
 		{"group: a b", `group: found the name "a b", allowed are at most 200 ` + allowedGroup},
 		{"group: [g]", `group: found a list, allowed is ` + allowedGroup},
@@ -125,7 +129,10 @@ func TestRuleErrors(t *testing.T) {
 		{"after: a.2", `after: found "a.2", allowed are ` + allowedID},
 		{"after: [z, z]", `after: found "z" a second time, allowed is once`},
 	}
-	for _, tt := range tests {
+}
+
+func TestRuleErrors(t *testing.T) {
+	for _, tt := range badRules() {
 		_, err := Parse("f", []byte(listHead+"- {id: a, command: x, "+tt.fields+"}\n- {id: z, command: x}\n"))
 		if want := `f:3: task "a": ` + tt.want; err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s:\ngot  %v\nwant %s", tt.fields, err, want)
