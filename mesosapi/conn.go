@@ -63,6 +63,10 @@ type Config struct {
 	// has 15 s to get its answer instead.
 	CallTimeout time.Duration
 
+	// Called hears how a call went, SUBSCRIBE too; any goroutine calls it. Nil:
+	// nobody.
+	Called func(kind scheduler.Call_Type, err error)
+
 	// Log gets lines at debug level: types, addresses, errors. Nil: none.
 	Log *logrus.Entry
 }
@@ -71,6 +75,7 @@ type Config struct {
 // outcome of a call.
 type Incoming struct {
 	Epoch int
+	At    time.Time // when it came
 
 	// Event is an event of the stream, heartbeats too.
 	Event *scheduler.Event
@@ -124,6 +129,7 @@ type Conn struct {
 	scheme    string // http or https
 	codec     codec
 	authorize func(*http.Request)
+	called    func(scheduler.Call_Type, error)
 	timeout   time.Duration // of a call
 	log       *logrus.Entry
 	limits    limits
@@ -152,6 +158,7 @@ func New(cfg Config) (*Conn, error) {
 		scheme:    "http",
 		codec:     protobufCodec,
 		authorize: cfg.Authorize,
+		called:    cfg.Called,
 		timeout:   cfg.CallTimeout,
 		log:       cfg.Log,
 		limits:    defaultLimits,
@@ -310,6 +317,7 @@ func (c *Conn) deliver(ctx context.Context, in Incoming) bool {
 	if ctx.Err() != nil {
 		return false
 	}
+	in.At = time.Now()
 	select {
 	case c.incoming <- in:
 		return true

@@ -40,6 +40,7 @@ type epoch struct {
 	asked  string                 // host:port that the leaders gave; owned by run
 	led    string                 // who was last known to lead; watchLeader's, and run's before and after that
 	sub    subscription           // set before the senders start
+	began  bool                   // SUBSCRIBED came
 	took   bool                   // SUBSCRIBED came; owned by run
 	active sync.WaitGroup         // senders, and the watch for another leader
 	told   chan struct{}          // closed by tell
@@ -87,6 +88,9 @@ func (e *epoch) run(before *epoch, call *scheduler.Call) {
 	report.Go(e.report)
 	down := e.follow(call)
 	e.log.WithError(down).Debug("stream ended")
+	if !e.began {
+		e.c.hear(scheduler.Call_SUBSCRIBE, down)
+	}
 	e.end(down)
 	e.tell()
 
@@ -135,7 +139,8 @@ func (e *epoch) waits(why error) {
 
 // start lets calls leave.
 func (e *epoch) start(sub subscription) {
-	e.sub = sub
+	e.sub, e.began = sub, true
+	e.c.hear(scheduler.Call_SUBSCRIBE, nil)
 	e.active.Go(func() { e.sendAll(false) })
 	for range e.c.limits.workers {
 		e.active.Go(func() { e.sendAll(true) })
@@ -152,7 +157,14 @@ func (e *epoch) sendAll(ack bool) {
 		if err != nil {
 			e.log.WithError(err).WithField("call", call.Type.String()).Debug("call failed")
 		}
+		e.c.hear(call.Type, err)
 		e.outbox.answered(outcome{call, ack, err})
+	}
+}
+
+func (c *Conn) hear(kind scheduler.Call_Type, err error) {
+	if c.called != nil {
+		c.called(kind, err)
 	}
 }
 

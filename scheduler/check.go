@@ -28,6 +28,9 @@ func (s *state) check() error {
 			}
 		}
 	}
+	if err := s.checkGroups(); err != nil {
+		return err
+	}
 	for id, a := range s.agents {
 		for user, x := range a.executors {
 			if x.user != user || x.active != in[x.id] || x.waiting != waiting[x.id] {
@@ -56,6 +59,41 @@ func (s *state) check() error {
 	}
 	if s.link.phase == up && s.leaving == nil && s.eff.Over == nil && s.link.suppressed == (s.queue.Ready() > 0) {
 		return fmt.Errorf("suppressed is %v with %d tasks ready", s.link.suppressed, s.queue.Ready())
+	}
+	return nil
+}
+
+// checkGroups counts the groups anew, and the tasks that are parked.
+func (s *state) checkGroups() error {
+	running, failed := map[string]int{}, map[string]int{}
+	var busy int64
+	parked := 0
+	for t := range s.queue.All() {
+		for _, name := range groupsOf(t) {
+			if t.State.Active() {
+				running[name]++
+			}
+			if t.State == task.Failed {
+				failed[name]++
+			}
+		}
+		if t.State.Active() {
+			busy += max(10, t.Spec.Resources.CPUs)
+		}
+		if t.State == task.Idle && (t.Held || s.deps.waiting[t.ID] > 0) {
+			parked++
+		}
+	}
+	for name, g := range s.groups {
+		if g.running != running[name] || g.failed != failed[name] {
+			return fmt.Errorf("group %q: %d running and %d failed, counted %d and %d", name, g.running, g.failed, running[name], failed[name])
+		}
+	}
+	switch {
+	case busy != s.busyCPUs:
+		return fmt.Errorf("our tasks have %d thousandths of cpus, counted %d", busy, s.busyCPUs)
+	case parked != s.queue.ParkedCount():
+		return fmt.Errorf("%d tasks are parked, and %d should be", s.queue.ParkedCount(), parked)
 	}
 	return nil
 }

@@ -148,6 +148,7 @@ func (s *state) chargeMissing(t *task.Task, a *task.Attempt, missing []string) {
 		return
 	}
 	t.End, t.Stop = nil, task.NotStopped
+	s.tally.Charged++
 	wait := s.cfg.backoff(retryFirst, retryMax, t.Charged)
 	s.taskNote(logrus.WarnLevel, t, a, "%s; next attempt in %s", text, wait.Round(10*time.Millisecond))
 	s.queue.Retry(t.ID, s.now.Add(wait))

@@ -13,6 +13,7 @@ import (
 // holds the decision is stored before the ACCEPT leaves.
 func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	s.queue.Launch(t.ID)
+	s.tally.Launches++
 	s.countIn(t)
 	s.busyCPUs += max(10, t.Spec.Resources.CPUs)
 	t.Launches++

@@ -91,6 +91,7 @@ func (s *state) onSubscribed(ev Subscribed) {
 	word := "registered"
 	if l.ever {
 		word = "registered again"
+		s.tally.Reconnected++
 	}
 	l.phase, l.last, l.since = up, nil, s.now
 	s.offered = s.now

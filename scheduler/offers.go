@@ -16,6 +16,7 @@ import (
 // is ever held.
 func (s *state) onOffers(offers []mesos.Offer) {
 	s.offered, s.link.offered, s.revive.flying = s.now, true, false
+	s.tally.Received += len(offers)
 	var refused, refusedLong []mesos.OfferID
 	for _, group := range s.withExecutorsFirst(byAgent(offers)) {
 		if len(group[0].AgentID.Value) > maxWireID {
@@ -106,6 +107,7 @@ func offerIDs(offers []mesos.Offer) []mesos.OfferID {
 }
 
 func (s *state) decline(refuse time.Duration, ids []mesos.OfferID) *sched.Call {
+	s.tally.Declined += len(ids)
 	return calls.Decline(ids...).With(calls.RefuseSeconds(refuse), calls.Framework(s.framework.ID))
 }
 
@@ -127,6 +129,7 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 	if len(launches) == 0 {
 		return false
 	}
+	s.tally.Used += len(ids)
 	refuse := s.cfg.RefuseFor
 	if s.queue.Ready() == 0 {
 		refuse = longRefusal

@@ -33,6 +33,9 @@ func (s *state) left(t *task.Task, a *task.Attempt, at time.Time) {
 
 // endBy ends the task for good, by an update of this launch of it.
 func (s *state) endBy(t *task.Task, a *task.Attempt, state task.State, u *update) {
+	if a.Started.IsZero() && u.fromExecutor {
+		s.countUp(t, a) // its end was told before its start
+	}
 	if a.Ended.IsZero() {
 		a.Ended = u.at
 	}
@@ -123,6 +126,7 @@ func (s *state) again(t *task.Task, a *task.Attempt, at, ended time.Time) {
 
 // takeBack: the launch counts for nothing.
 func (s *state) takeBack(t *task.Task, a *task.Attempt, u *update, why string) {
+	s.tally.Uncharged++
 	if t.Stop == task.NotStopped {
 		t.Attempts-- // it never ran
 	}
@@ -148,6 +152,7 @@ func (s *state) charge(t *task.Task, a *task.Attempt, u *update) {
 		return
 	}
 	t.Stop = task.NotStopped
+	s.tally.Charged++
 	wait := s.cfg.backoff(retryFirst, retryMax, t.Charged)
 	s.taskNote(logrus.WarnLevel, t, a, "failed%s; next attempt in %s", because(u.reasonName(), u.message), wait.Round(10*time.Millisecond))
 	s.again(t, a, s.now.Add(wait), u.at)
@@ -197,6 +202,7 @@ func (s *state) infra(t *task.Task, a *task.Attempt, reason, message string, atL
 		return
 	}
 	t.Stop = task.NotStopped
+	s.tally.Infra++
 	wait := max(s.cfg.backoff(retryFirst, retryMax, t.Infra), atLeast)
 	s.taskNote(logrus.WarnLevel, t, a, "lost%s; next launch in %s", because(reason, message), wait.Round(10*time.Millisecond))
 	s.again(t, a, s.now.Add(wait), s.now)

@@ -34,6 +34,7 @@ func (s *state) tickOffers() {
 	switch {
 	case !waiting && !s.link.suppressed:
 		s.link.suppressed, s.revive = true, revive{sent: s.revive.sent}
+		s.tally.Suppressed++
 		s.call(calls.Suppress().With(calls.Framework(s.framework.ID)))
 		s.info("nothing waits: no more offers wanted (SUPPRESS)")
 	case waiting && s.link.suppressed:
@@ -60,6 +61,7 @@ func (s *state) tickTurnaround() {
 }
 
 func (s *state) reviveNow() {
+	s.tally.Revived++
 	s.revive = revive{sent: s.now, flying: true}
 	s.call(calls.Revive().With(calls.Framework(s.framework.ID)))
 }

@@ -49,6 +49,14 @@ type Scheduler struct {
 	// before Run.
 	Collector Collector
 
+	// Meter hears how the loop does; nil: nobody does. It is set before Run.
+	Meter Meter
+
+	// Watcher is told of every task that changed, once what it is is stored, in
+	// Run's goroutine; it must keep nothing and be quick. Nil: nobody is. It is
+	// set before Run.
+	Watcher func(*task.Task)
+
 	requests chan Event
 	asks     chan func(*state)
 	done     chan struct{} // closed when Run has ended
@@ -105,24 +113,33 @@ func (s *Scheduler) Run(ctx context.Context) (Over, error) {
 	defer timer.Stop()
 	for {
 		var eff Effects
+		arrived := time.Now()
 		select {
 		case <-ctx.Done():
 			return Over{}, ctx.Err()
 		case in := <-s.incoming:
+			arrived = in.At
 			s.take(in, &eff)
 		case ev := <-s.requests:
-			eff.add(s.state.step(time.Now(), ev))
+			arrived = time.Now()
+			eff.add(s.state.step(arrived, ev))
 		case ask := <-s.asks:
 			ask(s.state)
 			continue
 		case <-timer.C:
-			eff.add(s.state.step(time.Now(), Tick{}))
+			arrived = time.Now()
+			eff.add(s.state.step(arrived, Tick{}))
 		}
 		s.drain(&eff)
+		s.state.tally.Lag = time.Since(arrived)
 		over, err := s.commit(ctx, eff)
 		if err != nil {
 			return Over{}, err
 		}
+		if s.Meter != nil {
+			s.Meter.Stepped(s.state.tally)
+		}
+		s.state.tally = Tally{}
 		if over != nil {
 			return *over, nil
 		}
@@ -165,6 +182,13 @@ func (s *Scheduler) commit(ctx context.Context, eff Effects) (*Over, error) {
 	s.latest.Store(s.state.snapshot())
 	for _, answer := range eff.Answers {
 		answer()
+	}
+	if s.Watcher != nil {
+		for _, r := range eff.Records {
+			if r.Task != nil {
+				s.Watcher(r.Task)
+			}
+		}
 	}
 	defer s.say(eff.Notes) // a slow terminal holds back no call
 	for _, call := range eff.Calls {

@@ -21,6 +21,7 @@ func (s *state) onUpdate(st *mesos.TaskStatus) {
 		return // of nobody that Mesos knows: ids have 255 bytes (Mesos: src/common/validation.cpp)
 	}
 	u := digest(st, s.now)
+	s.tally.updated(u.state.String(), u.reasonName())
 	delete(s.reconcile.waiting, st.TaskID.Value)
 	if u.terminal() {
 		s.forgetLaunch(st.TaskID.Value)
@@ -180,6 +181,7 @@ func (s *state) onAlive(t *task.Task, a *task.Attempt, u *update) {
 	if u.state == mesos.TASK_RUNNING || u.state == mesos.TASK_KILLING {
 		if a.Started.IsZero() {
 			a.Started, changed = u.at, true
+			s.countUp(t, a)
 			s.startedIn(s.agent(a.Agent), a)
 		}
 		s.ranOn(s.agent(a.Agent))

@@ -24,17 +24,26 @@ func (s *Scheduler) store(ctx context.Context, records []Record) error {
 			records[i].Wake, _ = s.state.queue.WakeAt(t.ID)
 		}
 	}
-	err := s.journal.Append(records)
+	err := s.append(records)
 	for wait := storeFirst; err != nil; wait = min(2*wait, storeMax) {
 		s.log.Errorf("nothing can be stored: %v; nothing is launched or acknowledged until it can, what runs goes on", err)
 		if going := s.pause(ctx, wait); going != nil {
 			return fmt.Errorf("store: %w; %w", err, going)
 		}
-		if err = s.journal.Append(records); err == nil {
+		if err = s.append(records); err == nil {
 			s.log.Info("stored; going on")
 		}
 	}
 	return nil
+}
+
+func (s *Scheduler) append(records []Record) error {
+	began := time.Now()
+	err := s.journal.Append(records)
+	if s.Meter != nil {
+		s.Meter.Stored(time.Since(began), err)
+	}
+	return err
 }
 
 // pause lets time pass, unless somebody wants us to go. Other requests are kept.
