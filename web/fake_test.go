@@ -197,3 +197,8 @@ func patient(t testing.TB) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// readHead reads the head of an answer; its body is read as it comes.
+func readHead(conn net.Conn) (*http.Response, error) {
+	return http.ReadResponse(bufio.NewReader(conn), nil)
+}

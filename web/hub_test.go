@@ -1,0 +1,502 @@
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// versionOf tells a task that changed from what it was.
+func versionOf(id, version int) Event {
+	return Event{Task: &Row{ID: strconv.Itoa(id), Attempts: version}}
+}
+
+// world is what is true: versions of tasks, as a queue has them.
+type world struct {
+	mu       sync.Mutex
+	versions map[string]int
+}
+
+func (w *world) change(h *Hub, id int, label string) {
+	w.mu.Lock()
+	name := strconv.Itoa(id)
+	w.versions[name]++
+	e := versionOf(id, w.versions[name])
+	w.mu.Unlock()
+	if label != "" {
+		e.Task.Labels = map[string]string{"large": label}
+	}
+	if h.Watched() {
+		h.Publish(e)
+	}
+}
+
+func (w *world) now() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.versions)
+}
+
+// follower is a reader as pages are: it loads all when it is new or told to, and
+// then goes by the events.
+type follower struct {
+	hub   *Hub
+	world *world
+	rand  *rand.Rand
+
+	here   atomic.Bool // it is reading, and will until the end if that comes now
+	known  map[string]int
+	last   string
+	resets int
+}
+
+// follow reads until the Hub is closed. Now and then it goes away.
+func (f *follower) follow(t *testing.T) {
+	for {
+		at, resumed, err := f.hub.join(f.last, 1000)
+		if err == errEnding {
+			return
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if !resumed {
+			f.known = f.world.now()
+			f.last = ""
+		}
+		f.here.Store(true)
+		stay := time.Now().Add(time.Duration(f.rand.IntN(int(20 * time.Second))))
+		for time.Now().Before(stay) || f.ended() {
+			texts, next, lost, wake := f.hub.read(at)
+			at = next
+			if lost {
+				f.known = f.world.now()
+				f.resets++
+			}
+			for _, text := range texts {
+				f.take(t, text)
+			}
+			if len(texts) > 0 && f.rand.IntN(3) == 0 {
+				time.Sleep(time.Duration(f.rand.IntN(int(3 * time.Second)))) // a slow one
+			}
+			if len(texts) > 0 || lost {
+				continue
+			}
+			if wake == nil {
+				return
+			}
+			select {
+			case <-wake:
+			case <-time.After(time.Until(stay)): // it is not closed
+			}
+		}
+		f.here.Store(false)
+		f.hub.leave()
+		time.Sleep(time.Duration(f.rand.IntN(int(40 * time.Second))))
+		if f.rand.IntN(4) == 0 {
+			f.last = ""
+		}
+	}
+}
+
+// ended tells whether there is only the rest to read.
+func (f *follower) ended() bool {
+	f.hub.mu.Lock()
+	defer f.hub.mu.Unlock()
+	return f.hub.closed
+}
+
+// take takes a chunk in.
+func (f *follower) take(t *testing.T, text chunk) {
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch name {
+		case "id":
+			f.last = value
+		case "data":
+			var e Event
+			if err := json.Unmarshal([]byte(value), &e); err != nil {
+				t.Error(err)
+			}
+			switch {
+			case e.Reset:
+				f.known = f.world.now()
+				f.resets++
+			default: // what was loaded may be newer
+				f.known[e.Task.ID] = max(f.known[e.Task.ID], e.Task.Attempts)
+			}
+		}
+	}
+}
+
+// TestHub: whatever readers do, slow ones, new ones and those that come back, in
+// quiet and in floods: each of them knows all in the end.
+func TestHub(t *testing.T) {
+	for seed := range uint64(16) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			h, w := NewHub(), &world{versions: map[string]int{}}
+			if seed%4 == 0 { // times when nobody reads
+				time.Sleep(linger * 2)
+			}
+			followers := make([]*follower, r.IntN(6))
+			var all sync.WaitGroup
+			for i := range followers {
+				followers[i] = &follower{hub: h, world: w, rand: rand.New(rand.NewPCG(seed, uint64(i)+2))}
+				all.Go(func() { followers[i].follow(t) })
+			}
+			large := strings.Repeat("x", 100<<10)
+			for range 100 {
+				switch r.IntN(10) {
+				case 0: // a flood
+					for range 100 + r.IntN(400) {
+						w.change(h, r.IntN(500), "")
+					}
+				case 1:
+					w.change(h, r.IntN(500), large)
+				default:
+					for range r.IntN(30) {
+						w.change(h, r.IntN(100), "")
+					}
+				}
+				time.Sleep(time.Duration(r.IntN(int(500 * time.Millisecond))))
+				h.mu.Lock()
+				if len(h.tasks) > maxBeat || len(h.chunks) > maxChunks || h.size > maxKept || len(h.index) != len(h.tasks) {
+					t.Errorf("seed %d: %d tasks, %d chunks of %d bytes", seed, len(h.tasks), len(h.chunks), h.size)
+				}
+				h.mu.Unlock()
+			}
+			// Those who are away at the end miss it; they would load all again.
+			present := map[*follower]bool{}
+			synctest.Wait()
+			for _, f := range followers {
+				present[f] = f.here.Load()
+			}
+			h.Close()
+			if h.Watched() {
+				t.Error("watched, though closed")
+			}
+			h.Publish(versionOf(1, 1)) // nothing comes of it
+			all.Wait()
+			for i, f := range followers {
+				if present[f] && !maps.Equal(f.known, w.now()) {
+					t.Errorf("seed %d, reader %d knows %v, after %d resets\nand there is %v", seed, i, f.known, f.resets, w.now())
+				}
+			}
+		})
+	}
+}
+
+// events is a Hub that answers within a bubble.
+func events(t *testing.T) (*Hub, *pipes) {
+	h := NewHub()
+	h.epoch = "e"
+	f := &fakeQueue{status: Status{Version: "v1", Tasks: 3, States: map[string]int{}}}
+	return h, servePipes(t, NewAPI(fullConfig(f, h)))
+}
+
+// subscribe asks for events, and returns what comes.
+func subscribe(t *testing.T, l *pipes, last string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	conn := l.dial()
+	t.Cleanup(func() { conn.Close() })
+	header := ""
+	if last != "" {
+		header = "Last-Event-ID: " + last + "\r\n"
+	}
+	if _, err := io.WriteString(conn, "GET /v1/events HTTP/1.1\r\nHost: x\r\n"+header+"\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := readHead(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != 200 || answer.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatal(answer.Status, answer.Header)
+	}
+	return conn, bufio.NewReader(answer.Body)
+}
+
+// block reads lines up to an empty one.
+func block(t *testing.T, r *bufio.Reader) string {
+	t.Helper()
+	var b strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatalf("after %q: %v", b.String(), err)
+		}
+		if line == "\n" {
+			return b.String()
+		}
+		b.WriteString(line)
+	}
+}
+
+const wantStatus = `event: status
+data: {"status":{"version":"v1","began":"","file":"","master":"","framework":"","connected":false,"tasks":3,"states":{},"held":0,"waiting":0,"delayed":0,"rate":0,"left":null,"suppressed":false,"agents":[]}}
+`
+
+func wantTask(id, version int) string {
+	return fmt.Sprintf("event: task\ndata: {\"task\":{\"id\":\"%d\",\"state\":\"\",\"command\":\"\",\"attempts\":%d,\"submitted\":\"\"}}\n", id, version)
+}
+
+const wantReset = "event: reset\ndata: {\"reset\":true}\n"
+
+// TestEventStream: what is sent, to the byte, to who is new, who comes back, and
+// who comes back too late.
+func TestEventStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, l := events(t)
+		expect := func(r *bufio.Reader, want ...string) {
+			t.Helper()
+			for _, w := range want {
+				if got := block(t, r); got != w {
+					t.Errorf("got  %q\nwant %q", got, w)
+				}
+			}
+		}
+		if h.Watched() {
+			t.Error("watched by nobody")
+		}
+		conn, r := subscribe(t, l, "")
+		expect(r, "retry: 2000\n", wantStatus+"id: e-0\n")
+		if !h.Watched() {
+			t.Error("not watched")
+		}
+		h.Publish(versionOf(1, 1))
+		h.Publish(versionOf(2, 1))
+		h.Publish(versionOf(1, 2)) // instead of the first
+		began := time.Now()
+		expect(r, wantTask(1, 2), wantTask(2, 1)+"id: e-1\n")
+		if took := time.Since(began); took != beat {
+			t.Error("they came after", took)
+		}
+		h.Publish(Event{Status: &Status{Tasks: 1}})
+		h.Publish(Event{Status: &Status{Version: "v1", Tasks: 3, States: map[string]int{}, Agents: []Agent{}}})
+		expect(r, wantStatus+"id: e-2\n")
+		began = time.Now()
+		expect(r, ":\n", ":\n")
+		if took := time.Since(began); took > 2*heartbeat {
+			t.Error("two signs of life took", took)
+		}
+		conn.Close()
+		synctest.Wait()
+
+		time.Sleep(linger - time.Second)
+		h.Publish(versionOf(3, 1)) // nobody is there
+		time.Sleep(time.Second / 2)
+		_, r = subscribe(t, l, "e-1")
+		expect(r, "retry: 2000\n", wantStatus+"id: e-1\n", wantStatus+"id: e-2\n", wantTask(3, 1)+"id: e-3\n")
+		for _, last := range []string{"e-4", "e-5", "x-1", "e-", "e", "1", "e-18446744073709551615", "e--1"} {
+			_, r := subscribe(t, l, last)
+			expect(r, "retry: 2000\n", wantStatus, wantReset+"id: e-3\n")
+		}
+		late, _ := subscribe(t, l, "e-3")
+		late.Close()
+	})
+}
+
+// TestLeftAlone: when nobody has read for a while, nobody publishes, and who
+// comes back then has missed something.
+func TestLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, l := events(t)
+		conn, r := subscribe(t, l, "")
+		block(t, r)
+		block(t, r)
+		h.Publish(versionOf(1, 1))
+		block(t, r)
+		conn.Close()
+		synctest.Wait()
+		if time.Sleep(linger - 1); !h.Watched() {
+			t.Error("given up early")
+		}
+		time.Sleep(2)
+		synctest.Wait()
+		if h.Watched() || h.size != 0 {
+			t.Error("still watched", h.size)
+		}
+		_, r = subscribe(t, l, "e-1")
+		block(t, r)
+		if got := block(t, r) + block(t, r); got != wantStatus+wantReset+"id: e-2\n" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// TestFlood: when too much changes, nobody is told of any of it but that, once in
+// a while, and nobody has to tell it.
+func TestFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, l := events(t)
+		_, r := subscribe(t, l, "")
+		block(t, r)
+		block(t, r)
+		told := 0
+		for i := range 50_000 { // in 10 s
+			if h.Watched() {
+				h.Publish(versionOf(i%1000, i))
+				told++
+			}
+			if i%50 == 0 {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		if told > 10*maxBeat {
+			t.Error(told, "events were made")
+		}
+		h.Close()
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(text, []byte("event: reset")); n < 1 || n > 6 {
+			t.Error(n, "resets")
+		}
+	})
+}
+
+// TestReaderStops: who stops reading is cut off; others get what there is, and
+// nobody who publishes waits.
+func TestReaderStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, l := events(t)
+		stopped, _ := subscribe(t, l, "")
+		_, r := subscribe(t, l, "")
+		block(t, r)
+		block(t, r)
+		for i := range 30 {
+			began := time.Now()
+			h.Publish(versionOf(i, 1))
+			if time.Since(began) != 0 {
+				t.Error("Publish waited")
+			}
+			got := block(t, r)
+			if got == ":\n" {
+				got = block(t, r)
+			}
+			if got != wantTask(i, 1)+fmt.Sprintf("id: e-%d\n", i+1) {
+				t.Errorf("%q", got)
+			}
+			time.Sleep(time.Second)
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.readers != 1 {
+			t.Error(h.readers, "readers are left")
+		}
+		if _, err := io.Copy(io.Discard, stopped); err != nil && err != io.ErrClosedPipe {
+			t.Error(err)
+		}
+	})
+}
+
+// TestBehind: who is slower than what is kept goes on behind the gap, and hears
+// that there is one.
+func TestBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, l := events(t)
+		_, r := subscribe(t, l, "")
+		block(t, r)
+		block(t, r)
+		large := strings.Repeat("x", 200<<10)
+		for i := range 60 { // 12 MB
+			e := versionOf(i, 1)
+			e.Task.Message = large
+			h.Publish(e)
+			time.Sleep(beat)
+		}
+		time.Sleep(beat)
+		if got := block(t, r); len(got) < len(large) {
+			t.Errorf("%.100q", got) // it was on its way
+		}
+		got := block(t, r)
+		for len(got) > len(large) { // so were those
+			got = block(t, r)
+		}
+		if !strings.HasPrefix(got, wantReset) {
+			t.Errorf("%.100q", got)
+		}
+		h.Publish(versionOf(99, 1))
+		if got := block(t, r); !strings.HasPrefix(got, wantTask(99, 1)) {
+			t.Errorf("%.100q", got)
+		}
+		e := versionOf(1, 1)
+		e.Task.Message = strings.Repeat("x", maxKept)
+		h.Publish(e)
+		if got := block(t, r); !strings.HasPrefix(got, wantReset) {
+			t.Errorf("%.100q", got)
+		}
+	})
+}
+
+// TestClientEvents: events come as they were published; the end of cmdq is an
+// end.
+func TestClientEvents(t *testing.T) {
+	h, f := NewHub(), full()
+	_, c, _ := serveQueue(t, f, h)
+	e, err := c.Events(patient(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	first, err := e.Next()
+	if err != nil || first.Status == nil || first.Status.Version != f.status.Version {
+		t.Fatal(first, err)
+	}
+	row := f.task.Row
+	row.Message = "two\nlines\r\u2028\x00"
+	h.Publish(Event{Task: &row})
+	got, err := e.Next()
+	if err != nil || !reflect.DeepEqual(got.Task, &row) {
+		t.Errorf("%+v, %v", got.Task, err)
+	}
+	h.Publish(Event{Task: ptr(sample("last"))})
+	h.Close()
+	if got, err := e.Next(); err != nil || got.Task == nil || got.Task.ID != "last" {
+		t.Error(got, err)
+	}
+	if _, err := e.Next(); err != io.EOF {
+		t.Error(err)
+	}
+	if _, err := c.Events(patient(t)); !said(err, CodeEnding, "cmdq is ending") {
+		t.Error(err)
+	}
+}
+
+// TestManyReaders: there is an end to them, and somebody on this machine gets in
+// when those over TCP are many.
+func TestManyReaders(t *testing.T) {
+	h := NewHub()
+	for range maxReaders {
+		if _, _, err := h.join("", maxReaders); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := h.join("", maxReaders); !said(err, CodeBusy, "256 read events already") {
+		t.Error(err)
+	}
+	_, c, _ := serveQueue(t, full(), h)
+	e, err := c.Events(patient(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+}
