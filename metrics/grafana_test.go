@@ -178,3 +178,23 @@ func TestDashboardLayout(t *testing.T) {
 		}
 	}
 }
+
+// docs/operations.md speaks of no metric that is not there.
+func TestOperations(t *testing.T) {
+	text, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := full()
+	fill(r)
+	known := series(families(t, r))
+	names := metricName.FindAllString(string(text), -1)
+	if len(names) < 5 {
+		t.Errorf("only %v were found", names)
+	}
+	for _, name := range names {
+		if known[name] == nil {
+			t.Errorf("there is no metric %s", name)
+		}
+	}
+}

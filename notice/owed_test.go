@@ -3,6 +3,11 @@ package notice
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,5 +61,57 @@ func TestOwe(t *testing.T) {
 	}
 	if back.Began != "2026-11-21T16:00:00.005Z" || back.ID != m.ID || *back.Task.ExitCode != 3 || back.Task.Stderr != "no\n\ufffdspace" {
 		t.Errorf("the body says %s", o.Body)
+	}
+}
+
+// docs/operations.md shows a message with all that one can have, and names every
+// variable that a command gets.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```json\n")
+	shown, _, _ := strings.Cut(rest, "```")
+	d := json.NewDecoder(strings.NewReader(shown))
+	d.DisallowUnknownFields()
+	var m Message
+	if err := d.Decode(&m); err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal([]byte(shown), &fields); err != nil {
+		t.Fatal(err)
+	}
+	missing := func(of reflect.Type, fields map[string]any) {
+		for i := range of.NumField() {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			if _, ok := fields[name]; !ok {
+				t.Errorf("the example has no %s", name)
+			}
+		}
+	}
+	missing(reflect.TypeFor[Message](), fields)
+	missing(reflect.TypeFor[Failed](), fields["task"].(map[string]any))
+
+	o, err := Owe(task.Notice{Command: "true"}, m, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var given []string
+	for _, v := range environment(nil, o) {
+		name, _, _ := strings.Cut(v, "=")
+		given = append(given, name)
+	}
+	_, rest, _ = strings.Cut(string(text), "## Notices")
+	named := regexp.MustCompile("`(CMDQ_[A-Z_]+)`").FindAllStringSubmatch(rest, -1)
+	var told []string
+	for _, n := range named {
+		told = append(told, n[1])
+	}
+	slices.Sort(given)
+	slices.Sort(told)
+	if !slices.Equal(given, told) {
+		t.Errorf("a command gets %v, and is told of %v", given, told)
 	}
 }
