@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"testing"
 )
@@ -201,4 +202,17 @@ func patient(t testing.TB) context.Context {
 // readHead reads the head of an answer; its body is read as it comes.
 func readHead(conn net.Conn) (*http.Response, error) {
 	return http.ReadResponse(bufio.NewReader(conn), nil)
+}
+
+func logsOf(r io.Reader) func(context.Context, LogRequest) (io.ReadCloser, error) {
+	return func(context.Context, LogRequest) (io.ReadCloser, error) { return io.NopCloser(r), nil }
+}
+
+func failingLogs(err error) func(context.Context, LogRequest) (io.ReadCloser, error) {
+	return func(context.Context, LogRequest) (io.ReadCloser, error) { return nil, err }
+}
+
+// contextWith is a request's context where its connection came to this address.
+func contextWith(r *http.Request, at netip.AddrPort) context.Context {
+	return context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(net.TCPAddrFromAddrPort(at)))
 }
