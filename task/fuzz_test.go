@@ -20,6 +20,9 @@ func FuzzParse(f *testing.F) {
 		"defaults: {cpus: 1, mem: 1, env: &e {A: 1}, labels: {<<: *e}}\ntasks: [{id: a, command: x, uris: [u, {value: v}], timeout: 1d}]",
 		"defaults: {cpus: 1, mem: 1, files: [a, {path: bb, name: d/e}], executor: cmdq}\ntasks: [{id: a, command: x, outputs: [o, {path: '*/[a-z].log', optional: true}]}]",
 		"tasks:\n- {id: a, argv: [x], cpus: 1, mem: 1, files: [&f x, {path: *f, name: y/../z}, ../x], outputs: [../x, '[', a//b, ./a], executor: x, each: [a]}\n",
+		"defaults: {cpus: 1, mem: 1, group: g, after: [s]}\ntasks: [{id: a, command: x, constraints: [rack == r1, 'gpu  exists'], ports: 2}, {id: s, command: x, count: 3, after: []}, {id: b, command: y, after: [s-1, a, kk], role: r/s}]",
+		"groups: {g: {max_running: 1, max_failures: 0, on_failure: cancel, on_finish: x}, h: {on_first_failure: [a, {url: 'http://b'}]}}\non_finish: {command: c}\ntasks: [{id: a, command: x, cpus: 1, mem: 1, container: {image: 'i:1', type: docker, volumes: ['/a:/b:ro', '/c:/d']}}]",
+		"tasks: [{id: a, command: x, cpus: 1, mem: 1, after: b}, {id: b, command: x, cpus: 1, mem: 1, after: [c-1]}, {id: c, each: [p], command: x, cpus: 1, mem: 1, after: a}]",
 		"# c\n- a # d\n# e\n\n# f\n", "tasks:\n  - id: a\n   bad\n", "a: |\n  x\n b: *c\n", "%YAML 1.1\n---\na: !!int 1\n...\n", "a: b\u2028c: d\n  e",
 	} {
 		f.Add([]byte(seed))
@@ -44,6 +47,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		checkTasks(t, file)
+		checkRules(t, file)
+		checkPolicy(t, &file.Policy)
 	})
 }
 
@@ -118,5 +123,63 @@ func checkPaths(t *testing.T, s *Spec) {
 	}
 	if s.Executor != "" && s.Executor != ByCommand && s.Executor != ByCmdq {
 		t.Errorf("executor %q", s.Executor)
+	}
+}
+
+// checkRules: what a file says of where its tasks run can be said again, and what
+// they wait for is there, and lets all of them run at last.
+func checkRules(t *testing.T, file *File) {
+	byName := make(map[ID]bool)
+	for _, task := range file.Tasks(time.Time{}) {
+		byName[task.ID], byName[task.Spec.ID] = true, true
+	}
+	for _, s := range file.Specs {
+		r := s.Rules
+		if r == nil {
+			continue
+		}
+		if r.Equal(nil) || !r.Equal(r) || r.Ports < 0 || r.Ports > maxPorts || strings.HasPrefix(r.Role, "-") {
+			t.Errorf("%+v", r)
+		}
+		for _, name := range r.After {
+			if !byName[name] && len(name)%2 != 0 { // the others are known from elsewhere
+				t.Errorf("%s waits for %q", s.ID, name)
+			}
+		}
+		for _, c := range r.Constraints {
+			if again, ok := parseConstraint(c.String()); !ok || again != c {
+				t.Errorf("%q is read back as %+v", c, again)
+			}
+		}
+		c := r.Container
+		if c == nil {
+			continue
+		}
+		if c.Image == "" || c.Type != MesosContainer && c.Type != DockerContainer || s.Executor == ByCmdq {
+			t.Errorf("%+v", c)
+		}
+		for _, v := range c.Volumes {
+			if again, ok := parseVolume(v.String()); !ok || again != v || !path.IsAbs(v.Host) || !path.IsAbs(v.Container) {
+				t.Errorf("%q is read back as %+v", v, again)
+			}
+		}
+	}
+	if file.Len() < 20 && !allCanRun(file) {
+		t.Error("some wait for each other")
+	}
+}
+
+func checkPolicy(t *testing.T, p *Policy) {
+	notices := append(p.OnFinish, p.OnFailure...)
+	for name, g := range p.Groups {
+		if name == "" || !isIDText(name) || g.MaxRunning < 0 || g.MaxFailures < Unlimited {
+			t.Errorf("%q: %+v", name, g)
+		}
+		notices = append(append(notices, g.Finish...), g.Failure...)
+	}
+	for _, n := range notices {
+		if (n.Command == "") == (n.URL == "") {
+			t.Errorf("%+v", n)
+		}
 	}
 }
