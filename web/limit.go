@@ -51,3 +51,12 @@ func (c *slotted) Close() error {
 	c.close.Do(func() { <-c.slots })
 	return err
 }
+
+// CloseWrite lets net/http end its answers so that who is still sending gets to
+// read them.
+func (c *slotted) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
