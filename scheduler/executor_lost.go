@@ -73,6 +73,7 @@ func noRoomForExecutor(u *update) bool {
 func (s *state) turnedDown(t *task.Task, a *task.Attempt, u *update) {
 	t.Attempts-- // it never left the master
 	t.Stop = task.NotStopped
+	s.tally.Uncharged++
 	s.taskNote(logrus.InfoLevel, t, a, "turned down%s; next launch in %s", because(u.reasonName(), u.message), retryFirst)
 	s.again(t, a, s.now.Add(retryFirst), u.at)
 }

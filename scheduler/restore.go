@@ -217,6 +217,7 @@ func (s *state) lostWithUs(t *task.Task, a *task.Attempt) {
 		return
 	}
 	t.Stop = task.NotStopped
+	s.tally.Uncharged++
 	s.taskNote(logrus.WarnLevel, t, a, "idle again: %s", message)
 	s.again(t, a, time.Time{}, s.now)
 }

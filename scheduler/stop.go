@@ -109,9 +109,11 @@ func (s *state) castAdrift() {
 			s.end(t, a, task.Failed, a.Reason, "may still be running on "+a.Host)
 		case s.cfg.Own:
 			t.Stop = task.NotStopped
+			s.tally.Uncharged++
 			s.again(t, a, time.Time{}, s.now)
 		default:
 			t.Stop, a.Adrift = task.NotStopped, true
+			s.tally.Uncharged++
 			s.again(t, a, s.now.Add(t.Spec.KillGrace+adriftGrace), s.now)
 			if s.leaving != nil {
 				s.leaving.adrift = append(s.leaving.adrift, t)
