@@ -24,6 +24,7 @@ type agentFlags struct {
 	terse    bool
 
 	listen, advertise string
+	tlsCert, tlsKey   string
 
 	outputs, keep string // directories
 }
@@ -35,7 +36,9 @@ func (a *agentFlags) register(f *pflag.FlagSet) {
 	f.Int64Var(&a.mem, "executor-mem", 64, "MB of one cmdq executor, beside its tasks")
 	f.DurationVar(&a.idle, "executor-idle", time.Minute, "a cmdq executor ends after so long without a task; 0: never")
 	f.BoolVar(&a.terse, "terse-updates", false, "cmdq executors start commands without waiting for the agent")
-	f.StringVar(&a.listen, "listen", "", "address, host:port, that agents fetch files and cmdq from;\ndefault: 127.0.0.1 if the master is there, else none")
+	f.StringVar(&a.listen, "listen", "", "address, host:port, for cmdq's page and API, and for agents\nthat fetch files and cmdq; default: no page, and for agents\na free port of 127.0.0.1 if the master is there, too")
+	f.StringVar(&a.tlsCert, "tls-cert", "", "PEM certificate that --listen shows; needs --tls-key")
+	f.StringVar(&a.tlsKey, "tls-key", "", "PEM key of --tls-cert")
 	f.StringVar(&a.advertise, "advertise", "", "what agents call that address, as http://host:port")
 	f.StringVar(&a.outputs, "outputs", "outputs", "directory for fetched outputs, each task's in DIR/ID")
 	f.StringVar(&a.keep, "output-dir", "", "directory that keeps stdout and stderr of every task, in\nDIR/ID; default: they stay in the sandboxes")
@@ -53,6 +56,10 @@ func (a *agentFlags) check(f *pflag.FlagSet) error {
 		return usage("--executor-idle %s is negative; 0 is for ever", a.idle)
 	case a.idle > 0 && a.idle < time.Second:
 		return usage("--executor-idle %s: want a second at least, or 0 for never", a.idle)
+	case (a.tlsCert == "") != (a.tlsKey == ""):
+		return usage("--tls-cert and --tls-key need each other")
+	case a.tlsCert != "" && a.listen == "":
+		return usage("--tls-cert needs --listen")
 	case a.outputs == "":
 		return usage("--outputs is empty")
 	case f.Changed("output-dir") && a.keep == "":

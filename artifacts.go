@@ -100,7 +100,6 @@ func (s *session) openArtifacts(n needs) error {
 	if s.artifacts, err = web.NewArtifacts(s.listener.URL(), s.journal.run.Secret, log); err != nil {
 		return err
 	}
-	s.artifactServer = web.Serve(s.listener, s.artifacts, log)
 	s.executorURI, err = s.artifacts.OfferProgram()
 	return err
 }
@@ -123,6 +122,11 @@ func (s *session) listen() error {
 	var err error
 	if s.listener, err = web.Listen(s.cfg.agent.listen, s.cfg.agent.advertise, s.nearby()); err != nil {
 		return usage("%w", err)
+	}
+	if a := s.cfg.agent; a.tlsCert != "" {
+		if err := s.listener.Secure(a.tlsCert, a.tlsKey); err != nil {
+			return usage("%w", err)
+		}
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"cmdq/local"
 	"cmdq/mesosapi"
 	"cmdq/scheduler"
+	"cmdq/task"
 )
 
 // queueConfig is what the flags of cmdq and cmdq run say.
@@ -27,6 +28,8 @@ type queueConfig struct {
 	unplaceable, connect time.Duration
 	failover             time.Duration
 	infraRetries         int
+	maxRunning           int
+	maxFailures          int
 	fresh                bool
 	joblog, progress     string
 	identity             identityFlags
@@ -63,6 +66,8 @@ func (q *queueConfig) register(f *pflag.FlagSet, once bool) {
 	f.DurationVar(&q.unreachable, "unreachable-timeout", d.UnreachableTimeout, "until a launch that may still run is given up")
 	f.DurationVar(&q.failover, "failover-timeout", d.FailoverTimeout, "how long the master lets our tasks run on without us")
 	f.IntVar(&q.infraRetries, "infra-retries", d.InfraRetries, "infrastructure failures that a task survives")
+	f.IntVar(&q.maxRunning, "max-running", 0, "tasks that may be active at a time; 0: no limit")
+	f.IntVar(&q.maxFailures, "max-failures", task.Unlimited, "failed tasks that the run bears: one more, and what is not\nrunning ends; -1: no limit")
 	f.DurationVar(&q.unplaceable, "unplaceable-timeout", 0, "until a task that fits no agent ends failed; 0: never")
 	if once {
 		f.DurationVar(&q.connect, "connect-timeout", time.Minute, "until a master has to answer; 0: no limit")
@@ -126,6 +131,9 @@ func (q *queueConfig) check(f *pflag.FlagSet) error {
 		if d < 0 {
 			return usage("--%s %s: want 0 or more", name, d)
 		}
+	}
+	if q.maxRunning < 0 || q.maxFailures < task.Unlimited {
+		return usage("--max-running and --max-failures: want 0 or more, or -1 for --max-failures without limit")
 	}
 	if err := q.agent.check(f); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/sirupsen/logrus"
@@ -128,6 +129,12 @@ func (j *journal) advance(run store.Run, r scheduler.Record) store.Run {
 		run.Owed = slices.DeleteFunc(slices.Clone(run.Owed), func(o store.Owed) bool { return o.ID == r.Framework.ID })
 	case scheduler.AllEnded:
 		run.Stage = store.Ended
+	case scheduler.Governed:
+		text, err := json.Marshal(r.Policy)
+		if err != nil {
+			panic("journal: policy: " + err.Error()) // texts and numbers
+		}
+		run.Policy = text
 	case scheduler.Applied:
 		run.Applied = r.File
 	}

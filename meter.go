@@ -42,7 +42,10 @@ func (s *session) standing() metrics.Standing {
 	if s.sched == nil {
 		return metrics.Standing{}
 	}
-	snap := s.sched.Snapshot()
+	return standingOf(s.sched.Snapshot())
+}
+
+func standingOf(snap scheduler.Snapshot) metrics.Standing {
 	st := metrics.Standing{States: map[string]int{}, Delayed: snap.Delayed, Agents: snap.Agents, Connected: snap.Connected}
 	for state, n := range snap.States {
 		st.States[task.State(state).String()] = n

@@ -36,6 +36,7 @@ func (s *session) play(first scheduler.Event) error {
 		ended <- result{over, err}
 	}()
 	shown := s.showProgress(ctx)
+	go s.tellStatus(ctx)
 	status := 0 // of the signal that ends us
 	for {
 		select {
@@ -97,7 +98,7 @@ func (s *session) reload(ctx context.Context) {
 			s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, err)
 			return
 		}
-		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now()), File: s.file.describe()}); err != nil {
+		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now()), Policy: file.Policy, File: s.file.describe()}); err != nil {
 			s.log.Debug(err) // we are ending
 		}
 	}

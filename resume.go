@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -145,16 +146,30 @@ func (s *session) beginRun() error {
 
 // saved is the run in the journal in the scheduler's words.
 func (s *session) saved(torn torn) (scheduler.Saved, error) {
-	unwanted, err := s.journal.store.Unwanted()
+	saved, err := savedRun(s.journal.store, s.journal.run)
 	if err != nil {
 		return scheduler.Saved{}, badState(err)
 	}
-	saved := scheduler.Saved{Framework: scheduler.Framework(s.journal.run.Framework), TornDown: torn.at, TornIDs: torn.ids, File: s.journal.run.Applied, Now: time.Now()}
+	saved.TornDown, saved.TornIDs = torn.at, torn.ids
+	return saved, nil
+}
+
+func savedRun(kept *store.Store, run store.Run) (scheduler.Saved, error) {
+	unwanted, err := kept.Unwanted()
+	if err != nil {
+		return scheduler.Saved{}, err
+	}
+	saved := scheduler.Saved{Framework: scheduler.Framework(run.Framework), File: run.Applied, Now: time.Now()}
+	if len(run.Policy) > 0 {
+		if err := json.Unmarshal(run.Policy, &saved.Policy); err != nil {
+			return scheduler.Saved{}, fmt.Errorf("the policy of the run: %w", err)
+		}
+	}
 	for id, agent := range unwanted {
 		saved.Unwanted = append(saved.Unwanted, scheduler.Launch{ID: id, Agent: agent})
 	}
 	saved.Each = func(take func(task.Task, time.Time) error) error {
-		for t, err := range s.journal.store.Tasks() {
+		for t, err := range kept.Tasks() {
 			if err != nil {
 				return err
 			}

@@ -19,6 +19,7 @@ import (
 
 	"cmdq/local"
 	"cmdq/mesosapi"
+	"cmdq/metrics"
 	"cmdq/sandbox"
 	"cmdq/scheduler"
 	"cmdq/store"
@@ -54,6 +55,8 @@ type session struct {
 	agents         *mesosapi.Agents // behind files, if that is a cluster
 	collector      *collector
 	control        *web.Server
+	hub            *web.Hub
+	metrics        *metrics.Recorder
 	detached       bool // what runs goes on without us
 }
 
@@ -117,7 +120,7 @@ func runQueue(f *pflag.FlagSet, cfg *queueConfig, file string, once bool) error 
 	if tasks == nil {
 		return s.start(scheduler.Unchanged{}, needs{})
 	}
-	return s.start(scheduler.Load{Tasks: tasks.Tasks(s.began), File: s.file.describe()}, s.needsOf(specsOf(tasks)))
+	return s.start(scheduler.Load{Tasks: tasks.Tasks(s.began), Policy: tasks.Policy, File: s.file.describe()}, s.needsOf(specsOf(tasks)))
 }
 
 // start opens everything that the scheduler needs, the embedded Mesos among it,
@@ -126,6 +129,7 @@ func (s *session) start(first scheduler.Event, n needs) error {
 	if err := s.reachable(n); err != nil {
 		return err
 	}
+	s.metrics = metrics.New(metrics.Config{Version: version(), Now: s.standing})
 	var err error
 	if s.resumed, err = s.resume(); err != nil {
 		return err
@@ -219,6 +223,11 @@ func (s *session) openAgentsSide(n needs) error {
 	}
 	s.collector = newCollector(s.files, &s.cfg.agent, s.sched.Post, s.log.WithField("part", "sandbox"))
 	s.sched.Collector = s.collector
+	s.hub = web.NewHub()
+	s.sched.Meter, s.sched.Watcher = meter{s.metrics}, s.watch
+	if s.listener != nil {
+		return s.openSite()
+	}
 	return nil
 }
 
@@ -229,13 +238,16 @@ func (s *session) openControl() {
 		s.log.Warnf("cmdq logs will not reach us: %v", err) // not every file system has sockets
 		return
 	}
-	source := &logs{files: s.files, task: s.sched.Task}
-	s.control = web.Serve(listener, web.NewAPI(web.Config{Version: version(), Logs: source}), s.log.WithField("part", "web"))
+	s.control = web.Serve(listener, web.NewAPI(s.apiConfig()), s.log.WithField("part", "web"))
 }
 
 // connect makes the connection to a master; nothing is sent yet.
 func (s *session) connect(master string) (*mesosapi.Conn, error) {
-	conn, err := mesosapi.New(s.mesosConfig(master))
+	cfg := s.mesosConfig(master)
+	if s.sched == nil && master == s.master() {
+		cfg.Called = meter{s.metrics}.called
+	}
+	conn, err := mesosapi.New(cfg)
 	if err != nil {
 		return nil, usage("--master: %w", err)
 	}
@@ -290,6 +302,10 @@ func (s *session) schedulerConfig() scheduler.Config {
 	c.InfraRetries, c.UnplaceableTimeout, c.ConnectTimeout = s.cfg.infraRetries, s.cfg.unplaceable, s.cfg.connect
 	c.Once = s.once
 	c.Collect = scheduler.CollectConfig{Tail: true, Keep: s.cfg.agent.keep != ""}
+	c.Run = task.Group{MaxRunning: s.cfg.maxRunning, MaxFailures: s.cfg.maxFailures}
+	if s.cfg.agent.listen != "" {
+		c.Page = s.listener.URL() + "/"
+	}
 	c.Executor, c.FileURL = s.cfg.agent.executorConfig(s.executorAt, s.arch(), s.taskData), s.fileURL
 	c.Rand = mathrand.New(mathrand.NewPCG(randomUint64(), randomUint64()))
 	if host, err := os.Hostname(); err == nil {
@@ -304,6 +320,9 @@ const drainWait = 2 * time.Second
 
 // close ends what was started, in the opposite order.
 func (s *session) close() {
+	if s.hub != nil {
+		s.hub.Close()
+	}
 	if s.control != nil {
 		if !s.detached {
 			s.control.Drain(drainWait) // who follows a log sees its end

@@ -131,7 +131,11 @@ func listSandboxes(w io.Writer, tasks []*task.Task, workDir string) {
 
 // sandboxOf is where the last launch of a task ran.
 func sandboxOf(t *task.Task, workDir string) string {
-	a := t.Current()
+	return sandboxIn(t, t.Current(), workDir)
+}
+
+// sandboxIn is where a launch ran.
+func sandboxIn(t *task.Task, a *task.Attempt, workDir string) string {
 	launch := task.LaunchID(t.ID, a.Number)
 	if a.Executor == "" {
 		return local.Sandbox(workDir, a.Agent, a.Framework, launch)

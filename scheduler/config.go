@@ -17,6 +17,7 @@ type Config struct {
 	Hostname    string
 	Principal   string // who we are to the master; empty: nobody in particular
 	Master      string // where the master is, for messages
+	Page        string // of ours, for the Mesos page to link to; empty: there is none
 
 	FailoverTimeout    time.Duration // how long the master keeps our tasks without us
 	RefuseFor          time.Duration // for how long what does not fit stays away

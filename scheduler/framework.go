@@ -22,6 +22,9 @@ func (c *Config) subscription(id string, suppressed bool) *sched.Call {
 	if c.Hostname != "" {
 		info.Hostname = &c.Hostname
 	}
+	if c.Page != "" {
+		info.WebUiURL = &c.Page
+	}
 	if c.Principal != "" {
 		info.Principal = &c.Principal
 	}

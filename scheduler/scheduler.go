@@ -55,7 +55,7 @@ type Scheduler struct {
 	// Watcher is told of every task that changed, once what it is is stored, in
 	// Run's goroutine; it must keep nothing and be quick. Nil: nobody is. It is
 	// set before Run.
-	Watcher func(*task.Task)
+	Watcher func(View, *task.Task)
 
 	requests chan Event
 	asks     chan func(*state)
@@ -186,7 +186,7 @@ func (s *Scheduler) commit(ctx context.Context, eff Effects) (*Over, error) {
 	if s.Watcher != nil {
 		for _, r := range eff.Records {
 			if r.Task != nil {
-				s.Watcher(r.Task)
+				s.Watcher(View{s.state}, r.Task)
 			}
 		}
 	}

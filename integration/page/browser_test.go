@@ -1,8 +1,8 @@
 //go:build integration
 
-// Package page_test opens the web page of `cmdq local` in headless Chromium. It
-// is a module of its own so that cmdq itself does not depend on what drives the
-// browser.
+// Package page_test opens the web pages of cmdq in headless Chromium: that of a
+// queue and that of `cmdq local`. It is a module of its own so that cmdq itself
+// does not depend on what drives the browser.
 //
 //	CMDQ       a cmdq that is built already; else one is built
 //	CHROMIUM   the browser; default: chromium of the PATH
@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,7 @@ const patience = 60 * time.Second
 
 var (
 	cmdq      string // the binary
+	scratch   string // a directory for what the tests share
 	artefacts string
 )
 
@@ -45,6 +47,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	scratch = dir
 	if cmdq = os.Getenv("CMDQ"); cmdq == "" {
 		cmdq = filepath.Join(dir, "cmdq")
 		build := exec.Command("go", "build", "-C", "../..", "-o", cmdq, ".")
@@ -159,6 +162,14 @@ type tab struct {
 
 	mu     sync.Mutex
 	errors []string // what the browser complained of
+	fine   []string // parts of complaints that a test brings about
+}
+
+// expects names a part of what the browser may complain of.
+func (b *tab) expects(part string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fine = append(b.fine, part)
 }
 
 // openTab starts a browser of its own. Whatever it complains of, a script that
@@ -197,7 +208,9 @@ func openTab(t *testing.T) *tab {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, text := range b.errors {
-			t.Error("the browser says:", text)
+			if !slices.ContainsFunc(b.fine, func(part string) bool { return strings.Contains(text, part) }) {
+				t.Error("the browser says:", text)
+			}
 		}
 		if err := chromedp.Cancel(ctx); err != nil {
 			t.Error("close the browser:", err)
@@ -236,7 +249,7 @@ func (b *tab) until(expression string) {
 		if err := chromedp.Run(b.ctx, chromedp.Evaluate(expression, &done)); err == nil && done {
 			return
 		} else if time.Now().After(end) {
-			b.t.Fatalf("%s: %v\n%s", expression, err, evaluate[string](b, "document.body.innerText"))
+			b.t.Fatalf("%s: %v\n%s", expression, err, evaluate[string](b, "document.body.innerText.slice(0, 3000)"))
 		}
 	}
 }

@@ -35,26 +35,28 @@ const contrast = `(() => {
 // stick out of their part of the page.
 const overlaps = `(() => {
 	const boxes = [], out = [];
-	const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	const within = (r, c) => new DOMRect(r.left, r.top, Math.min(r.right, c.right) - r.left, Math.min(r.bottom, c.bottom) - r.top);
+	const walk = document.createTreeWalker(document.querySelector("dialog[open]") ?? document.body, NodeFilter.SHOW_TEXT);
 	for (let n = walk.nextNode(); n; n = walk.nextNode()) {
 		const e = n.parentElement;
 		if (!n.textContent.trim() || !e.checkVisibility() || e.closest(".unseen, .skip, pre")) continue;
 		const head = e.closest("thead");
 		if (head && getComputedStyle(head).clipPath !== "none") continue;
 		const part = e.closest("aside, main, header")?.getBoundingClientRect();
-		const clip = e.closest(".scroll, .fit")?.getBoundingClientRect();
+		const clip = e.closest(".scroll, .fit, .clip")?.getBoundingClientRect();
 		const range = document.createRange();
 		range.selectNodeContents(n);
 		for (const r of range.getClientRects()) {
 			if (part && !clip && r.right > part.right + 1) out.push("out: " + n.textContent.trim().slice(0, 30));
-			if (r.width > 1 && !(clip && (r.left > clip.right || r.right < clip.left))) boxes.push([r, n.textContent.trim().slice(0, 30)]);
+			if (r.width > 1 && !(clip && (r.left > clip.right || r.right < clip.left || r.top >= clip.bottom))) boxes.push([clip ? within(r, clip) : r, n.textContent.trim().slice(0, 30), n]);
 		}
 	}
 	for (const e of document.querySelectorAll(".fit")) if (e.scrollWidth > e.clientWidth) out.push("does not fit: " + e.innerText.slice(0, 30));
 	const found = out;
 	for (let i = 0; i < boxes.length && found.length < 5; i++)
 		for (let j = i + 1; j < boxes.length; j++) {
-			const [a, s] = boxes[i], [b, t] = boxes[j];
+			const [a, s, n] = boxes[i], [b, t, m] = boxes[j];
+			if (n === m) continue; // one that was cut is there twice
 			const w = Math.min(a.right, b.right) - Math.max(a.left, b.left), h = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
 			if (w > 2 && h > Math.min(a.height, b.height) * .4) found.push(s + " / " + t);
 		}

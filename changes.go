@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"reflect"
+	"time"
+
+	"cmdq/scheduler"
+	"cmdq/task"
+	"cmdq/web"
+)
+
+// changes makes the changes that somebody asks the API for.
+type changes struct{ s *session }
+
+// Submit implements web.Changes.
+func (c changes) Submit(ctx context.Context, file []byte, folder string) (web.Outcome, error) {
+	if folder != "" && !filepath.IsAbs(folder) {
+		return web.Outcome{}, web.BadRequest("folder: %q is no absolute path", folder)
+	}
+	parsed, err := task.ParseWith("<submitted>", file, task.Outside{Folder: folder, Known: func(task.ID) bool { return true }})
+	if err == nil && c.s.file.user != "" {
+		err = checkLocal(parsed, c.s.file.user)
+	}
+	if err == nil && !reflect.DeepEqual(parsed.Policy, task.Policy{}) {
+		err = errors.New("<submitted>: groups, on_finish and on_failure are for the tasks file")
+	}
+	if err != nil {
+		return web.Outcome{}, web.BadRequest("%v", err)
+	}
+	if err := c.s.provide(c.s.needsOf(specsOf(parsed))); err != nil {
+		return web.Outcome{}, web.BadRequest("%v", err)
+	}
+	return c.change(ctx, scheduler.Submit{Tasks: parsed.Tasks(time.Now())})
+}
+
+// Cancel implements web.Changes.
+func (c changes) Cancel(ctx context.Context, s web.Selection) (web.Outcome, error) {
+	return c.change(ctx, scheduler.CancelTasks{Selection: selection(s)})
+}
+
+// Retry implements web.Changes.
+func (c changes) Retry(ctx context.Context, s web.Selection) (web.Outcome, error) {
+	return c.change(ctx, scheduler.RetryTasks{Selection: selection(s)})
+}
+
+// Hold implements web.Changes.
+func (c changes) Hold(ctx context.Context, s web.Selection) (web.Outcome, error) {
+	return c.change(ctx, scheduler.HoldTasks{Selection: selection(s)})
+}
+
+// Release implements web.Changes.
+func (c changes) Release(ctx context.Context, s web.Selection) (web.Outcome, error) {
+	return c.change(ctx, scheduler.ReleaseTasks{Selection: selection(s)})
+}
+
+func selection(s web.Selection) scheduler.Selection {
+	out := scheduler.Selection{Labels: s.Labels, All: s.All, Failed: s.Failed, Group: s.Group}
+	for _, id := range s.IDs {
+		out.IDs = append(out.IDs, task.ID(id))
+	}
+	return out
+}
+
+// maxChanged bounds how many ids an Outcome names.
+const maxChanged = 1000
+
+func (c changes) change(ctx context.Context, change scheduler.Change) (web.Outcome, error) {
+	out, err := c.s.sched.Change(ctx, change)
+	var unknown *scheduler.UnknownTask
+	var other *scheduler.OtherTask
+	switch {
+	case errors.As(err, &unknown) && unknown.For == "":
+		return web.Outcome{}, web.NotFound("%v", unknown)
+	case errors.As(err, &unknown):
+		return web.Outcome{}, web.BadRequest("%v", unknown)
+	case errors.As(err, &other):
+		return web.Outcome{}, web.Conflict("%v", other)
+	case err != nil:
+		return web.Outcome{}, err
+	}
+	answer := web.Outcome{Changed: []string{}, Count: len(out.Changed)}
+	for _, id := range out.Changed[:min(len(out.Changed), maxChanged)] {
+		answer.Changed = append(answer.Changed, string(id))
+	}
+	for _, n := range out.Notes {
+		answer.Notes = append(answer.Notes, web.Note{ID: string(n.ID), Text: n.Text})
+	}
+	return answer, nil
+}

@@ -1,0 +1,363 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"cmdq/scheduler"
+	"cmdq/task"
+	"cmdq/web"
+)
+
+// queueView answers questions about the queue in the words of the API.
+type queueView struct {
+	look    func(context.Context, func(scheduler.View)) error
+	about   web.Status // what is the same at any time
+	page    func() string
+	sandbox func(*task.Task, *task.Attempt) string
+}
+
+// Status implements web.Queue.
+func (q *queueView) Status(ctx context.Context) (web.Status, error) {
+	var st scheduler.Standing
+	if err := q.look(ctx, func(v scheduler.View) { st = v.Standing() }); err != nil {
+		return web.Status{}, err
+	}
+	out := q.about
+	out.Framework, out.Connected = st.Framework, st.Connected
+	if q.page != nil {
+		out.Page = q.page()
+	}
+	out.Tasks, out.States = st.Tasks, map[string]int{}
+	for s, n := range st.States {
+		out.States[task.State(s).String()] = n
+	}
+	out.Held, out.Waiting, out.Delayed = st.Held, st.Waiting, st.Delayed
+	out.Rate, out.Suppressed, out.Offered, out.Holdup = st.Rate, st.Suppressed, stampOf(st.Offered), st.Holdup
+	if st.LeftKnown {
+		left := st.Left.Seconds()
+		out.Left = &left
+	}
+	out.Agents = []web.Agent{}
+	for _, a := range st.Agents {
+		out.Agents = append(out.Agents, agentView(a))
+	}
+	return out, nil
+}
+
+func agentView(a scheduler.AgentStanding) web.Agent {
+	out := web.Agent{ID: a.ID, Host: a.Host, Seen: stampOf(a.Seen), Offered: resourcesOf(a.Offered), Used: resourcesOf(a.Used),
+		Largest: resourcesOf(a.Largest), Tasks: a.Tasks}
+	var notes []string
+	if a.Lost {
+		notes = append(notes, "lost")
+	}
+	if !a.RestingUntil.IsZero() {
+		notes = append(notes, "left alone until "+stampOf(a.RestingUntil))
+	}
+	if a.ExecutorUnfit {
+		notes = append(notes, "cannot run cmdq's executor")
+	}
+	out.Note = strings.Join(notes, "; ")
+	return out
+}
+
+func resourcesOf(r task.Resources) web.Resources {
+	return web.Resources{CPUs: float64(r.CPUs) / 1000, Mem: r.Mem, Disk: r.Disk, GPUs: r.GPUs}
+}
+
+func stampOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}
+
+// The bounds of a list.
+const (
+	listDefault = 100
+	listMost    = 1000
+)
+
+// Tasks implements web.Queue. While the queue is looked at only what is sorted by
+// is taken of each task that fits; the rest is, of those on the page.
+func (q *queueView) Tasks(ctx context.Context, query web.Query) (web.Tasks, error) {
+	order, err := sorting(query.Sort)
+	if err != nil {
+		return web.Tasks{}, err
+	}
+	if _, err := path.Match(query.Match, ""); err != nil {
+		return web.Tasks{}, web.BadRequest("match: %q is no pattern", query.Match)
+	}
+	for _, name := range query.States {
+		if !knownState(name) {
+			return web.Tasks{}, web.BadRequest("state: there is no %q", name)
+		}
+	}
+	limit := query.Limit
+	if limit == 0 {
+		limit = listDefault
+	}
+	limit = min(limit, listMost)
+	out := web.Tasks{Tasks: []web.Row{}}
+	err = q.look(ctx, func(v scheduler.View) {
+		var found []*task.Task
+		for t := range v.Tasks() {
+			if fits(v, t, &query) {
+				found = append(found, t)
+			}
+		}
+		out.Total = len(found)
+		slices.SortFunc(found, order)
+		from := min(query.Offset, len(found))
+		for _, t := range found[from:min(from+limit, len(found))] {
+			out.Tasks = append(out.Tasks, row(v, t))
+		}
+	})
+	return out, err
+}
+
+func knownState(name string) bool {
+	switch name {
+	case scheduler.WaitsHeld, scheduler.WaitsTasks, scheduler.WaitsBackoff:
+		return true
+	}
+	for s := range task.NumStates {
+		if task.State(s).String() == name {
+			return true
+		}
+	}
+	return false
+}
+
+func fits(v scheduler.View, t *task.Task, q *web.Query) bool {
+	if len(q.States) > 0 && !slices.Contains(q.States, t.State.String()) {
+		what, _ := v.Waits(t)
+		if what == "" || !slices.Contains(q.States, what) {
+			return false
+		}
+	}
+	for k, want := range q.Labels {
+		if got, ok := t.Spec.Labels[k]; !ok || got != want {
+			return false
+		}
+	}
+	if q.Group != "" && groupOf(t) != q.Group {
+		return false
+	}
+	if q.Agent != "" {
+		if a := t.Current(); a == nil || a.Agent != q.Agent && a.Host != q.Agent {
+			return false
+		}
+	}
+	if q.Match != "" {
+		if ok, err := path.Match(q.Match, string(t.ID)); !ok || err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func groupOf(t *task.Task) string {
+	if t.Spec.Rules == nil {
+		return ""
+	}
+	return t.Spec.Rules.Group
+}
+
+// sorting is how a list is sorted; equal ones are in the order of the queue.
+func sorting(by string) (func(a, b *task.Task) int, error) {
+	name, backwards := strings.CutPrefix(by, "-")
+	started := func(t *task.Task) time.Time {
+		if a := t.Current(); a != nil {
+			return a.Started
+		}
+		return time.Time{}
+	}
+	ended := func(t *task.Task) time.Time {
+		if t.End != nil {
+			return t.End.At
+		}
+		return time.Time{}
+	}
+	place := func(a, b *task.Task) int {
+		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.ID, b.ID))
+	}
+	var order func(a, b *task.Task) int
+	switch name {
+	case "", "order":
+		order = place
+	case "id":
+		order = func(a, b *task.Task) int { return cmp.Compare(a.ID, b.ID) }
+	case "state":
+		order = func(a, b *task.Task) int { return cmp.Compare(a.State, b.State) }
+	case "submitted":
+		order = func(a, b *task.Task) int { return a.Submitted.Compare(b.Submitted) }
+	case "started":
+		order = func(a, b *task.Task) int { return started(a).Compare(started(b)) }
+	case "ended":
+		order = func(a, b *task.Task) int { return ended(a).Compare(ended(b)) }
+	case "attempts":
+		order = func(a, b *task.Task) int { return cmp.Compare(a.Attempts, b.Attempts) }
+	default:
+		return nil, web.BadRequest("sort: there is no %q; there are order, id, state, submitted, started, ended and attempts, each with - in front, too", by)
+	}
+	return func(a, b *task.Task) int {
+		n := order(a, b)
+		if backwards {
+			n = -n
+		}
+		return cmp.Or(n, place(a, b))
+	}, nil
+}
+
+// row is a task in a list.
+func row(v scheduler.View, t *task.Task) web.Row {
+	what, _ := v.Waits(t)
+	r := rowOf(t)
+	r.Waits = what
+	return r
+}
+
+// rowOf is a task in a list, but for what it waits for.
+func rowOf(t *task.Task) web.Row {
+	r := web.Row{ID: string(t.ID), State: t.State.String(), Command: cutText(describeCommand(t), 200), Group: groupOf(t),
+		Labels: t.Spec.Labels, Priority: t.Spec.Priority, Attempts: t.Attempts, Submitted: stamp(t.Submitted)}
+	if a := t.Current(); a != nil {
+		r.Host, r.Started = a.Host, stampOf(a.Started)
+	}
+	if t.End != nil && t.State.Terminal() {
+		r.Ended, r.Reason, r.Message, r.Signal = stampOf(t.End.At), t.End.Reason, t.End.Message, t.End.Exit.Signal
+		r.ExitCode = exitCode(t.End.Exit)
+	}
+	return r
+}
+
+func exitCode(x task.Exit) *int {
+	if !x.Known || x.Signal != "" {
+		return nil
+	}
+	code := x.Code
+	return &code
+}
+
+// describeCommand is what a task runs, as a person would type it.
+func describeCommand(t *task.Task) string {
+	if t.Spec.Command != "" {
+		return t.Command()
+	}
+	return strings.Join(t.Argv(), " ")
+}
+
+func cutText(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// find looks at one task.
+func (q *queueView) find(ctx context.Context, id string, look func(scheduler.View, *task.Task)) error {
+	var near []task.ID
+	found := false
+	err := q.look(ctx, func(v scheduler.View) {
+		if t := v.Task(task.ID(id)); t != nil {
+			found = true
+			look(v, t)
+		} else {
+			near = v.Near(task.ID(id))
+		}
+	})
+	if err == nil && !found {
+		return web.NotFound("%v", &scheduler.UnknownTask{ID: task.ID(id), Near: near})
+	}
+	return err
+}
+
+// Explain implements web.Queue.
+func (q *queueView) Explain(ctx context.Context, id string) (web.Explanation, error) {
+	var out web.Explanation
+	err := q.find(ctx, id, func(v scheduler.View, t *task.Task) {
+		x := v.Explain(t)
+		out = web.Explanation{ID: string(x.ID), State: x.State.String(), Code: x.Code, Text: x.Text, Evidence: x.Evidence}
+	})
+	return out, err
+}
+
+// Failures implements web.Queue.
+func (q *queueView) Failures(ctx context.Context) (web.Failures, error) {
+	var groups []scheduler.FailureGroup
+	if err := q.look(ctx, func(v scheduler.View) { groups = scheduler.Failures(v.Tasks()) }); err != nil {
+		return web.Failures{}, err
+	}
+	out := web.Failures{Groups: []web.Failure{}}
+	for _, g := range groups {
+		out.Tasks += g.Count
+		out.Groups = append(out.Groups, web.Failure{Key: g.Key, State: g.State.String(), Reason: g.Reason, ExitCode: exitCode(g.Exit),
+			Signal: g.Exit.Signal, Line: g.Line, Count: g.Count, Example: string(g.Example), Retry: "cmdq retry --group " + g.Key})
+	}
+	return out, nil
+}
+
+// Task implements web.Queue.
+func (q *queueView) Task(ctx context.Context, id string) (web.Task, error) {
+	var out web.Task
+	err := q.find(ctx, id, func(v scheduler.View, t *task.Task) { out = q.detail(v, t) })
+	return out, err
+}
+
+func (q *queueView) detail(v scheduler.View, t *task.Task) web.Task {
+	_, wake := v.Waits(t)
+	s := t.Spec
+	out := web.Task{Row: row(v, t), Name: t.Name(), Line: t.Line(), Resources: resourcesOf(s.Resources), User: s.User, Retries: s.Retries,
+		KillGrace: s.KillGrace.String(), Executor: string(s.Executor), Wake: stampOf(wake), Charged: t.Charged, Infra: t.Infra, Launches: []web.Launch{}}
+	out.Command = describeCommand(t)
+	if s.Command == "" {
+		out.Argv = t.Argv()
+	}
+	if s.Timeout > 0 {
+		out.Timeout = s.Timeout.String()
+	}
+	for name := range s.Env {
+		out.Env = append(out.Env, name)
+	}
+	slices.Sort(out.Env)
+	for _, u := range s.URIs {
+		out.URIs = append(out.URIs, u.Value)
+	}
+	for _, f := range s.Files {
+		out.Files = append(out.Files, f.Path)
+	}
+	for _, o := range s.Outputs {
+		out.Outputs = append(out.Outputs, o.Path)
+	}
+	if s.Rules != nil {
+		for _, id := range s.Rules.After {
+			out.After = append(out.After, string(id))
+		}
+		for _, c := range s.Rules.Constraints {
+			out.Constraints = append(out.Constraints, c.String())
+		}
+	}
+	if t.End != nil {
+		out.Stderr = t.End.Stderr
+	}
+	for i := range t.History {
+		out.Launches = append(out.Launches, q.launch(t, &t.History[i]))
+	}
+	return out
+}
+
+func (q *queueView) launch(t *task.Task, a *task.Attempt) web.Launch {
+	out := web.Launch{Number: a.Number, ID: task.LaunchID(t.ID, a.Number), Agent: a.Agent, Host: a.Host, Framework: a.Framework,
+		Executor: a.Executor, Offered: stampOf(a.Launched), Running: stampOf(a.Started), Ended: stampOf(a.Ended), State: a.State,
+		Reason: a.Reason, Message: a.Message, ExitCode: exitCode(a.Exit), Signal: a.Exit.Signal, MayRun: !a.MayStillRun.IsZero()}
+	if q.sandbox != nil {
+		out.Sandbox = q.sandbox(t, a)
+	}
+	return out
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"cmdq/scheduler"
+	"cmdq/store"
+	"cmdq/task"
+	"cmdq/web"
+	"cmdq/web/page"
+)
+
+// view answers questions about the queue that this session runs.
+func (s *session) view() *queueView {
+	about := web.Status{Version: version(), PID: os.Getpid(), Began: stamp(s.journal.run.Began), File: s.journal.run.File, Master: s.master()}
+	q := &queueView{look: s.sched.Look, about: about, page: s.page}
+	if s.cfg.embedded {
+		q.sandbox = func(t *task.Task, a *task.Attempt) string { return sandboxIn(t, a, s.workDir()) }
+	}
+	return q
+}
+
+// frozenView answers questions about the queue of a run that nobody runs just now.
+func frozenView(kept *store.Store, state string) (*queueView, error) {
+	run, _ := kept.Run()
+	saved, err := savedRun(kept, run)
+	if err != nil {
+		return nil, err
+	}
+	cfg := scheduler.DefaultConfig()
+	cfg.Master = run.Master
+	v, err := scheduler.Frozen(cfg, saved)
+	if err != nil {
+		return nil, err
+	}
+	q := &queueView{look: func(_ context.Context, look func(scheduler.View)) error { look(v); return nil },
+		about: web.Status{Version: version(), Began: stamp(run.Began), File: run.File, Master: run.Master}}
+	if run.Master == "local" {
+		q.sandbox = func(t *task.Task, a *task.Attempt) string { return sandboxIn(t, a, workDir(state)) }
+	}
+	return q, nil
+}
+
+// apiConfig is what the API answers from.
+func (s *session) apiConfig() web.Config {
+	return web.Config{Version: version(), Logs: &logs{files: s.files, task: s.sched.Task}, Queue: s.view(), Changes: changes{s},
+		Hub: s.hub, Metrics: s.metrics.Handler(), Ready: func() bool { return s.sched.Snapshot().Connected },
+		Log: s.log.WithField("part", "web")}
+}
+
+// openSite answers at --listen: artifacts to agents, the API and the page to
+// people. Without that flag there are only artifacts, on a free port.
+func (s *session) openSite() error {
+	log := s.log.WithField("part", "web")
+	if s.cfg.agent.listen == "" {
+		s.artifactServer = web.Serve(s.listener, s.artifacts, log)
+		return nil
+	}
+	token, err := web.Token(s.cfg.state)
+	if err != nil {
+		return badState(err)
+	}
+	guard := web.NewGuard(s.listener, token)
+	s.artifactServer = web.Serve(s.listener, &web.Site{Guard: guard, API: web.NewAPI(s.apiConfig()), Artifacts: s.artifacts, Page: page.Handler()}, log)
+	if s.cfg.progress != "none" {
+		// Not in the log: the address holds the token that lets its reader change things.
+		fmt.Fprintf(s.show, "cmdq: page %s\n", guard.PageURL())
+	}
+	return nil
+}
+
+// watch tells those who watch the queue of a task that changed. It is called by
+// the scheduler's goroutine.
+func (s *session) watch(v scheduler.View, t *task.Task) {
+	if s.hub.Watched() {
+		r := row(v, t)
+		s.hub.Publish(web.Event{Task: &r})
+	}
+}
+
+// tellStatus tells them once a second how the queue stands, until ctx ends.
+func (s *session) tellStatus(ctx context.Context) {
+	view := s.view()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !s.hub.Watched() {
+			continue
+		}
+		if st, err := view.Status(ctx); err == nil {
+			s.hub.Publish(web.Event{Status: &st})
+		}
+	}
+}
