@@ -37,10 +37,11 @@ type agent struct {
 // meet finds the agent of an offer, or gets to know it.
 func (s *state) meet(o *mesos.Offer) *agent {
 	a := s.agent(o.AgentID.Value)
-	if a.lost {
+	back := a.lost
+	a.host, a.lost = clean(o.Hostname), false
+	if back {
 		s.shutIdle(a) // those that came back with it
 	}
-	a.host, a.lost = clean(o.Hostname), false
 	s.checkArch(a, o.Attributes)
 	if a.doubted {
 		a.doubted = false

@@ -113,13 +113,13 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 	for size := 0; size < maxAccept; {
 		t := s.firstOn(a, p.free)
 		if t == nil {
+			s.makeRoom(a, p.free)
 			break
 		}
 		info := s.launch(t, a, p)
 		size += info.Size()
 		launches = append(launches, info)
 	}
-	s.makeRoom(a, p.free)
 	if len(launches) == 0 {
 		return false
 	}

@@ -67,6 +67,9 @@ func (s *state) restoreTasks(saved Saved) error {
 		if err != nil {
 			return fmt.Errorf("restore: %w", err)
 		}
+		if added.End != nil {
+			s.tails += len(added.End.Stderr)
+		}
 		a := added.Current()
 		if a == nil {
 			return nil
