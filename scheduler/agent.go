@@ -114,6 +114,10 @@ func (s *state) onExecutorLost(ev ExecutorLost) {
 			s.checkExecutable(a, ev.Status) // also if updates told of its end first
 		}
 		if x != nil {
+			if code := ev.Status >> 8 & 0xff; !x.started && code != notExecutable && code != notFound && ev.Status >= 0 {
+				s.note(logrus.WarnLevel, logrus.Fields{"agent": host}, "cmdq's executor ended there before it ran a task (wait status %d)%s; its standard error is in its sandbox",
+					ev.Status, s.cfg.Executor.from())
+			}
 			s.dropExecutor(a, x)
 		}
 		delete(a.former, ev.Executor)
