@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 
 	"cmdq/executor"
 	"cmdq/task"
@@ -84,6 +85,9 @@ func (s *session) reachable(n needs) error {
 // openArtifacts opens the artifact server if these tasks need it, or if others
 // may that a change of the tasks file brings.
 func (s *session) openArtifacts(n needs) error {
+	if err := s.samePort(); err != nil {
+		return err
+	}
 	if s.listener == nil && (s.fromUs(n) || !s.once && s.nearby()) {
 		if err := s.listenAgain(); err != nil {
 			return err
@@ -102,6 +106,27 @@ func (s *session) openArtifacts(n needs) error {
 	}
 	s.executorURI, err = s.artifacts.OfferProgram()
 	return err
+}
+
+// samePort goes back to the port of before where --listen leaves that to us.
+func (s *session) samePort() error {
+	at := s.journal.run.Listen
+	if s.listener == nil || !s.resumed || at == "" || !s.freePort() || at == s.listener.Addr().String() {
+		return nil
+	}
+	again, err := web.Listen(at, s.cfg.agent.advertise, s.nearby())
+	if err != nil {
+		s.log.Warnf("agents that were told of an address of before will not find it: %v", err)
+		return nil
+	}
+	first := s.listener
+	s.listener = again
+	return first.Close()
+}
+
+// freePort tells whether the port of our address is ours to choose.
+func (s *session) freePort() bool {
+	return s.cfg.agent.listen == "" || strings.HasSuffix(s.cfg.agent.listen, ":0")
 }
 
 // listenAgain binds the port of before, which agents may have been told of, or a
@@ -138,7 +163,7 @@ func (s *session) keepPlace() error {
 	if len(run.Secret) == 0 {
 		run.Secret, changed = newArtifactSecret(), true
 	}
-	if at := s.listener.Addr().String(); s.cfg.agent.listen == "" && run.Listen != at {
+	if at := s.listener.Addr().String(); s.freePort() && run.Listen != at {
 		run.Listen, changed = at, true
 	}
 	if !changed {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -18,7 +19,8 @@ import (
 // it sees to it that the output of those before is kept, too: a stop of cmdq may
 // have cut that off.
 type collector struct {
-	outputs, keep string // directories
+	outputs, keep string    // directories
+	began         time.Time // the run: what is older is of one before
 	log           *logrus.Entry
 	post          func(context.Context, scheduler.Event) error
 	pool          *sandbox.Collector
@@ -34,8 +36,8 @@ type lastLaunch struct {
 	result sandbox.Result
 }
 
-func newCollector(files sandbox.Files, a *agentFlags, post func(context.Context, scheduler.Event) error, log *logrus.Entry) *collector {
-	c := &collector{outputs: a.outputs, keep: a.keep, log: log, post: post, open: map[task.ID]*lastLaunch{}}
+func newCollector(files sandbox.Files, a *agentFlags, began time.Time, post func(context.Context, scheduler.Event) error, log *logrus.Entry) *collector {
+	c := &collector{outputs: a.outputs, keep: a.keep, began: began, log: log, post: post, open: map[task.ID]*lastLaunch{}}
 	c.pool = sandbox.NewCollector(files, c.done)
 	return c
 }
@@ -78,8 +80,8 @@ func keptName(id task.ID, number int, last bool) string {
 }
 
 func (c *collector) kept(id task.ID, number int) bool {
-	_, err := os.Stat(filepath.Join(c.keep, keptName(id, number, false), "stdout")) // it comes last, and whole
-	return err == nil
+	info, err := os.Stat(filepath.Join(c.keep, keptName(id, number, false), "stdout")) // it comes last, and whole
+	return err == nil && info.ModTime().After(c.began)
 }
 
 // launchOf says where a launch is.

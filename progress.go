@@ -79,6 +79,9 @@ func (l *lines) write(s scheduler.Snapshot) {
 func describeProgress(s scheduler.Snapshot, took time.Duration) string {
 	text := fmt.Sprintf("%d of %d done, %d running, %d failed", s.Ended(), s.Tasks,
 		s.States[task.Starting]+s.States[task.Running], s.States[task.Failed]+s.States[task.Killed])
+	if n := s.States[task.Fetching]; n > 0 {
+		text += fmt.Sprintf(", %d being fetched", n)
+	}
 	if s.Delayed > 0 {
 		text += fmt.Sprintf(", %d to be tried again", s.Delayed)
 	}
@@ -132,6 +135,9 @@ func (b *bar) update(s scheduler.Snapshot) {
 	text := fmt.Sprintf("%d running, %d failed", s.States[task.Starting]+s.States[task.Running], s.States[task.Failed]+s.States[task.Killed])
 	if !s.Connected && s.Ended() < s.Tasks {
 		text = "no master"
+	}
+	if n := s.States[task.Fetching]; n > 0 {
+		text += fmt.Sprintf(", %d being fetched", n)
 	}
 	if s.Before > 0 {
 		text += fmt.Sprintf(", %d done before", s.Before)

@@ -221,7 +221,7 @@ func (s *session) openAgentsSide(n needs) error {
 		}
 		s.agents, s.files = agents, &sandbox.Remote{Door: agents}
 	}
-	s.collector = newCollector(s.files, &s.cfg.agent, s.sched.Post, s.log.WithField("part", "sandbox"))
+	s.collector = newCollector(s.files, &s.cfg.agent, s.journal.run.Began, s.sched.Post, s.log.WithField("part", "sandbox"))
 	s.sched.Collector = s.collector
 	s.hub = web.NewHub()
 	s.sched.Meter, s.sched.Watcher = meter{s.metrics}, s.watch

@@ -52,7 +52,7 @@ const (
 	tailTime     = 5 * time.Second
 	quickWorkers = 16
 	slowWorkers  = 16
-	agentWorkers = 4 // of each kind on one agent: one that is away holds up only its own
+	agentWorkers = 8 // of each kind on one agent: one that is away holds up only its own
 )
 
 // Collector fetches what launches left, by a few workers. Requests wait in line,

@@ -210,6 +210,9 @@ func lastLinesAt(ctx context.Context, f Files, l Launch, name string, size int64
 		if err != nil {
 			return 0, err
 		}
+		if int64(len(data)) < end-begin {
+			return 0, nil // it was cut meanwhile, or is not as large as the agent says
+		}
 		at := len(data)
 		if end == size && bytes.HasSuffix(data, []byte{'\n'}) {
 			at--

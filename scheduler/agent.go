@@ -44,10 +44,11 @@ type agent struct {
 // meet finds the agent of an offer, or gets to know it.
 func (s *state) meet(o *mesos.Offer) *agent {
 	a := s.agent(o.AgentID.Value)
-	if a.lost {
+	back := a.lost
+	a.host, a.lost = clean(o.Hostname), false
+	if back {
 		s.shutIdle(a) // those that came back with it
 	}
-	a.host, a.lost = clean(o.Hostname), false
 	a.attributes = attributesOf(o.Attributes)
 	s.checkArch(a, o.Attributes)
 	if a.doubted {
@@ -121,6 +122,10 @@ func (s *state) onExecutorLost(ev ExecutorLost) {
 			s.checkExecutable(a, ev.Status) // also if updates told of its end first
 		}
 		if x != nil {
+			if code := ev.Status >> 8 & 0xff; !x.started && code != notExecutable && code != notFound && ev.Status >= 0 {
+				s.note(logrus.WarnLevel, logrus.Fields{"agent": host}, "cmdq's executor ended there before it ran a task (wait status %d)%s; its standard error is in its sandbox",
+					ev.Status, s.cfg.Executor.from())
+			}
 			s.dropExecutor(a, x)
 		}
 		delete(a.former, ev.Executor)

@@ -183,6 +183,20 @@ func (s *state) leftExecutor(a *agent, at *task.Attempt) {
 	}
 }
 
+// shutFormer tells those to go that nothing new is sent to, once they have no
+// task.
+func (s *state) shutFormer(a *agent) {
+	if a.lost {
+		return // it is not there to be told
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.former)) {
+		if x := a.former[id]; x.active == 0 && s.link.phase == up {
+			s.shutDown(a, x)
+			delete(a.former, id)
+		}
+	}
+}
+
 // makeRoom tells executors to go that have no task, if what they cost is all that
 // a waiting task is short of there.
 func (s *state) makeRoom(a *agent, free task.Resources, ports int) {
@@ -260,9 +274,7 @@ func (s *state) retire(a *agent, x *executor) {
 		a.former = map[string]*executor{}
 	}
 	a.former[x.id] = x
-	if !a.lost && s.link.phase == up {
-		s.shutIdle(a)
-	}
+	s.shutFormer(a)
 }
 
 // leftFormer: a launch is over in an executor that nothing is sent to any more.
@@ -271,9 +283,8 @@ func (s *state) leftFormer(a *agent, at *task.Attempt) {
 	if x == nil {
 		return
 	}
-	if x.active--; !a.lost && s.link.phase == up {
-		s.shutIdle(a)
-	}
+	x.active--
+	s.shutFormer(a)
 }
 
 // shutIdle tells the executors of an agent to go that have no task of ours. Their
@@ -285,12 +296,7 @@ func (s *state) shutIdle(a *agent) {
 			s.dropExecutor(a, x)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(a.former)) {
-		if x := a.former[id]; x.active == 0 && s.link.phase == up {
-			s.shutDown(a, x)
-			delete(a.former, id)
-		}
-	}
+	s.shutFormer(a)
 }
 
 // dropExecutor: nothing is sent there any more. What it has left of ours ends

@@ -39,7 +39,10 @@ func (s *state) executorEnded(at *task.Attempt, u *update) {
 			return
 		}
 	}
-	if x := a.executor(at.Executor); x != nil {
+	if x := a.executor(at.Executor); x != nil && otherExecutor(u) {
+		s.retire(a, x) // it lives
+		return
+	} else if x != nil {
 		s.dropExecutor(a, x)
 	}
 	delete(a.former, at.Executor)

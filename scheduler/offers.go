@@ -118,6 +118,7 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 	for size := 0; size < maxAccept; {
 		t := s.firstOn(a, p.free, p.portsLeft())
 		if t == nil {
+			s.makeRoom(a, p.free, p.portsLeft())
 			break
 		}
 		info := s.launch(t, a, p)
@@ -125,7 +126,6 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 		launches = append(launches, info)
 	}
 	a.free = p.free
-	s.makeRoom(a, p.free, p.portsLeft())
 	if len(launches) == 0 {
 		return false
 	}

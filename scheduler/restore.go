@@ -71,6 +71,9 @@ func (s *state) restoreTasks(saved Saved) error {
 		if added.State == task.Idle && added.Held {
 			s.queue.Park(added.ID)
 		}
+		if added.End != nil {
+			s.tails += len(added.End.Stderr)
+		}
 		a := added.Current()
 		if a == nil {
 			return nil
