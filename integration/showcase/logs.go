@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"cmdq/web"
+)
+
+// logs is what the made-up tasks have written.
+type logs struct{ q *queue }
+
+const hostileOutput = "<script>document.title = 'owned'</script>\n<img src=x onerror=alert(1)>\n" +
+	"\x1b[2J\x1b[31mred\x1b[0m \x1b]0;owned\x07 \u202etxt.exe\u202c\rover\r\n\x00\xff\xfe done\n"
+
+func (l logs) Log(ctx context.Context, request web.LogRequest) (io.ReadCloser, error) {
+	t, err := l.q.Task(ctx, request.Task)
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Launches) == 0 {
+		return nil, web.NotFound("task %s has not been launched", request.Task)
+	}
+	if request.Stream == web.Stderr {
+		return io.NopCloser(strings.NewReader(t.Stderr)), nil
+	}
+	if !request.Follow || over(&t.Row) {
+		return io.NopCloser(strings.NewReader(hostileOutput)), nil
+	}
+	return io.NopCloser(io.MultiReader(strings.NewReader(hostileOutput), &ticks{ctx: ctx, l: l, id: request.Task})), nil
+}
+
+// ticks is a line every tenth of a second while a task runs.
+type ticks struct {
+	ctx context.Context
+	l   logs
+	id  string
+	n   int
+}
+
+func (t *ticks) Read(p []byte) (int, error) {
+	select {
+	case <-t.ctx.Done():
+		return 0, t.ctx.Err()
+	case <-time.After(100 * time.Millisecond):
+	}
+	task, err := t.l.q.Task(t.ctx, t.id)
+	if err != nil || over(&task.Row) {
+		return 0, io.EOF
+	}
+	t.n++
+	return copy(p, fmt.Sprintf("tick %d of %s\n", t.n, t.id)), nil
+}

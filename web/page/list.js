@@ -1,0 +1,244 @@
+// The list of tasks: filtered, sorted and cut into pages by the server. A task
+// that changes is shown at once where it stands; the list itself is asked for
+// again a little later, the later the longer the server took.
+import { Lost, read } from "./api.js";
+import { buttons } from "./change.js";
+import { el, say, show } from "./dom.js";
+import { overview } from "./overview.js";
+import { count, counted, plain, result, state, when } from "./text.js";
+import { listAt, taskAt } from "./where.js";
+
+const size = 100; // tasks a page
+const redraw = 200; // ms from the first change to a new drawing
+const rest = 2000; // ms at least between two lists that nobody asked for
+const typing = 250; // ms
+
+const columns = [
+	["id", "Task"], ["state", "State"], ["", "Command"], ["", "Group"], ["attempts", "Attempts", "n"], ["", "Host"],
+	["submitted", "Submitted"], ["started", "Started"], ["ended", "Ended"], ["", "Result"],
+];
+
+// What a filter is called. An id takes a pattern, or a part of an id.
+const filters = [
+	["match", "Id", "part of it, or a pattern such as a-*"], ["label", "Label", "name=value"], ["group", "Group", "its name"], ["agent", "Agent", "its host or id"],
+];
+
+export class List {
+	#page;
+	#parts = {};
+	#where = {};
+	#rows = [];
+	#total = null;
+	#trouble = "";
+	#chosen = new Set(); // ids
+	#loading = null; // an AbortController
+	#took = 0;
+	#timers = {};
+
+	constructor(root, page) {
+		this.#page = page;
+		for (const name of ["overview", "filters", "chosen", "table", "pages"]) this.#parts[name] = el("div", { id: name });
+		this.#parts.filters.append(this.#form());
+		root.replaceChildren(el("h1", { tabindex: -1 }, "Tasks"), ...Object.values(this.#parts));
+		root.addEventListener("change", (e) => this.#choose(e.target), { signal: page.closed });
+		root.addEventListener("click", (e) => this.#click(e), { signal: page.closed });
+	}
+
+	get title() {
+		return "Tasks";
+	}
+
+	// go shows what an address says.
+	go({ query }) {
+		this.#where = Object.fromEntries(query);
+		this.#chosen.clear();
+		for (const field of this.#parts.filters.querySelectorAll("input"))
+			if (field !== document.activeElement) field.value = this.#where[field.name] ?? "";
+		const more = this.#parts.filters.querySelector("details");
+		more.open ||= ["label", "group", "agent"].some((name) => this.#where[name]);
+		this.#load();
+		this.#draw();
+	}
+
+	task(row) {
+		const at = this.#rows.findIndex((r) => r.id === row.id);
+		if (at >= 0) {
+			this.#rows[at] = row;
+			this.#later("draw", redraw, () => this.#draw());
+		}
+		if (this.#filtered || !/^-?(id|submitted)?$/.test(this.#where.sort ?? "")) this.#soon(); // it may come, go or move
+	}
+
+	status(status, before) {
+		if (status.tasks !== before?.tasks) this.#soon();
+		this.#later("draw", redraw, () => this.#draw());
+	}
+
+	reset() {
+		this.#soon();
+	}
+
+	close() {
+		this.#loading?.abort();
+		Object.values(this.#timers).forEach(clearTimeout);
+	}
+
+	#later(name, wait, then) {
+		this.#timers[name] ??= setTimeout(() => {
+			this.#timers[name] = null;
+			then();
+		}, wait);
+	}
+
+	// soon loads the list again, but not all the time.
+	#soon() {
+		this.#later("load", Math.max(rest, 10 * this.#took), () => {
+			if (this.#loading) this.#soon();
+			else this.#load();
+		});
+	}
+
+	async #load() {
+		this.#loading?.abort();
+		const loading = (this.#loading = new AbortController());
+		const began = performance.now();
+		try {
+			const answer = await read("tasks?" + this.#query(), loading.signal);
+			if (answer.total > 0 && this.#offset >= answer.total) {
+				location.replace(this.#at({ offset: Math.floor((answer.total - 1) / size) * size }));
+				return;
+			}
+			[this.#rows, this.#total, this.#trouble] = [answer.tasks ?? [], answer.total, ""];
+		} catch (e) {
+			if (loading.signal.aborted) return;
+			if (!(e instanceof Lost)) [this.#rows, this.#total] = [[], null];
+			this.#trouble = e instanceof Lost ? "" : e.message; // who is lost is told above
+		} finally {
+			if (loading === this.#loading) this.#loading = null;
+		}
+		this.#took = performance.now() - began;
+		this.#draw();
+	}
+
+	get #offset() {
+		return Math.max(0, parseInt(this.#where.offset, 10) || 0);
+	}
+
+	#query() {
+		const q = new URLSearchParams({ offset: this.#offset, limit: size });
+		for (const name of ["state", "label", "group", "agent", "sort"]) if (this.#where[name]) q.set(name, this.#where[name]);
+		const part = this.#where.match;
+		if (part) q.set("match", /[*?[]/.test(part) ? part : "*" + part.replaceAll("\\", "\\\\") + "*");
+		return q;
+	}
+
+	#at(changes) {
+		return listAt({ ...this.#where, ...changes });
+	}
+
+	#form() {
+		const field = ([name, label, hint]) => el("label", {}, el("span", {}, label), el("input", { type: "search", name, placeholder: hint, autocomplete: "off", spellcheck: "false" }));
+		const form = el("form", { class: "filter", role: "search", "aria-label": "Tasks" },
+			field(filters[0]), el("details", {}, el("summary", {}, "More filters"), el("div", {}, filters.slice(1).map(field))),
+			el("p", { id: "matches", role: "status" }));
+		const filter = () => {
+			const now = Object.fromEntries([...form.querySelectorAll("input")].map((f) => [f.name, f.value.trim()]));
+			const to = this.#at({ ...now, offset: 0 });
+			if (to !== this.#at({})) this.#page.replace(to);
+		};
+		form.addEventListener("input", () => {
+			clearTimeout(this.#timers.typing);
+			this.#timers.typing = setTimeout(filter, typing);
+		});
+		form.addEventListener("submit", (e) => {
+			e.preventDefault();
+			filter();
+		});
+		return form;
+	}
+
+	#draw() {
+		const { overview: top, chosen, table, pages } = this.#parts;
+		show(top, overview(this.#page.status, this.#where.state ?? "", (state) => this.#at({ state, offset: 0 })));
+		show(chosen, this.#bulk());
+		show(table, this.#table());
+		show(pages, this.#pager());
+		if (this.#total !== null) say(document.getElementById("matches"), this.#filtered ? counted(this.#total, "task fits", "tasks fit") : "");
+	}
+
+	get #filtered() {
+		return ["state", "match", "label", "group", "agent"].some((name) => this.#where[name]);
+	}
+
+	#table() {
+		if (this.#trouble) return el("p", { class: "empty bad", role: "alert" }, plain(this.#trouble));
+		if (this.#total === null) return el("p", { class: "quiet" }, "Asking for the tasks …");
+		if (!this.#rows.length) return this.#filtered ? el("p", { class: "empty" }, "No task fits. ", el("a", { href: "#/" }, "Show all tasks")) : null;
+		const all = this.#rows.every((r) => this.#chosen.has(r.id));
+		return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Tasks" },
+			el("table", { class: "cards", id: "tasks" }, el("caption", { class: "unseen" }, "Tasks"),
+				el("thead", {}, el("tr", {},
+					el("th", { class: "check" }, el("label", {}, el("input", { type: "checkbox", id: "all", checked: all }), el("span", { class: "unseen" }, "all of this page"))),
+					columns.map((c) => this.#head(c)))),
+				el("tbody", {}, this.#rows.map((r) => this.#row(r)))));
+	}
+
+	// head sorts up, then down, then as the queue is.
+	#head([key, name, kind]) {
+		const sort = this.#where.sort;
+		if (!key) return el("th", { scope: "col", class: "unsorted" }, name);
+		const next = sort === key ? "-" + key : sort === "-" + key ? "" : key;
+		const order = sort === key ? "ascending" : sort === "-" + key ? "descending" : false;
+		return el("th", { scope: "col", class: kind, "aria-sort": order }, el("a", { href: this.#at({ sort: next, offset: 0 }), "data-sort": key }, name));
+	}
+
+	#row(r) {
+		const cell = (label, kind, ...value) => el("td", { class: kind, "data-label": label }, ...value);
+		const id = plain(r.id), end = result(r);
+		return el("tr", { "data-key": r.id },
+			el("td", { class: "check" }, el("label", {}, el("input", { type: "checkbox", "data-id": r.id, checked: this.#chosen.has(r.id) }), el("span", { class: "unseen" }, "choose " + id))),
+			el("th", { scope: "row", class: "name" }, el("a", { href: taskAt(r.id) }, id)),
+			el("td", { class: "first" }, state(r)),
+			el("td", { class: "command" }, el("code", { class: "clip", title: plain(r.command) }, plain(r.command))),
+			cell("group", "name", r.group ? el("a", { href: listAt({ group: r.group }) }, plain(r.group)) : null),
+			cell("attempts", "n", r.attempts ? count(r.attempts) : null),
+			cell("on", "host", r.host ? plain(r.host) : null),
+			cell("submitted", "time", when(r.submitted)),
+			cell("started", "time", when(r.started)),
+			cell("ended", "time", when(r.ended)),
+			el("td", { class: "result" }, end ? el("span", { class: "clip", title: end }, end) : null));
+	}
+
+	#bulk() {
+		if (!this.#chosen.size) return null;
+		return el("p", { class: "actions", role: "group", "aria-label": "The chosen tasks" }, el("span", {}, counted(this.#chosen.size, "task chosen", "tasks chosen")),
+			buttons(), el("button", { type: "button", "data-none": true }, "Choose none"));
+	}
+
+	#pager() {
+		const last = Math.max(0, Math.floor((this.#total - 1) / size) * size), at = this.#offset;
+		if (this.#total === null || !this.#total || (!last && !at)) return null;
+		const link = (name, to, there) => there
+			? el("a", { href: this.#at({ offset: to }), "data-page": name.toLowerCase() }, name)
+			: el("span", { class: "quiet" }, name);
+		return el("nav", { class: "pager", "aria-label": "Pages of the list" },
+			el("span", { id: "range" }, count(at + 1) + " to " + count(at + this.#rows.length) + " of " + count(this.#total)),
+			link("First", 0, at > 0), link("Previous", Math.max(0, at - size), at > 0),
+			link("Next", at + size, at + size < this.#total), link("Last", last, at < last));
+	}
+
+	#choose(box) {
+		const ids = box.id === "all" ? this.#rows.map((r) => r.id) : box.dataset.id !== undefined ? [box.dataset.id] : [];
+		for (const id of ids) box.checked ? this.#chosen.add(id) : this.#chosen.delete(id);
+		if (ids.length) this.#draw();
+	}
+
+	#click(e) {
+		const button = e.target.closest("button");
+		if (button?.dataset.verb) this.#page.change(button.dataset.verb, { ids: [...this.#chosen] }, counted(this.#chosen.size, "task", "tasks"));
+		if (button?.dataset.none === undefined) return;
+		this.#chosen.clear();
+		this.#draw();
+		document.getElementById("all")?.focus();
+	}
+}
