@@ -110,12 +110,14 @@ func command() *cobra.Command {
 	}
 	q.register(root.Flags(), false)
 	root.SuggestionsMinimumDistance = 2
-	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(runCommand(), localCommand(), validateCommand(), logsCommand(), storeCommand(), executorCommand(), versionCommand())
+	root.AddCommand(runCommand(), localCommand(), validateCommand(),
+		statusCommand(), lsCommand(), showCommand(), explainCommand(), logsCommand(), failuresCommand(), waitCommand(),
+		submitCommand(), cancelCommand(), retryCommand(), holdCommand(), releaseCommand(),
+		storeCommand(), executorCommand(), versionCommand())
 	return root
 }
 
@@ -126,7 +128,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usage("unknown command %q; did you mean %q?", args[0], near[0])
 	}
-	return usage("unknown command %q; there are run, logs, local, validate, store, executor and version (see cmdq --help)", args[0])
+	return usage("unknown command %q; there are run, status, ls, show, explain, logs, failures, wait, submit, cancel, retry, hold, release, local, validate, store, executor, completion and version (see cmdq --help)", args[0])
 }
 
 func runCommand() *cobra.Command {

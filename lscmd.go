@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cmdq/task"
+	"cmdq/web"
+)
+
+// filters are what ls takes.
+type filters struct {
+	states []string // and directories; see sortOut
+	labels []string
+	failed bool
+	ids    bool // print nothing else
+	query  web.Query
+	limit  int
+}
+
+// screenful is how many tasks are listed on a terminal that asks for no number.
+const screenful = 100
+
+func lsCommand() *cobra.Command {
+	v, f := newVerb(), &filters{}
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "list tasks",
+		Long: `List the tasks that fit all filters, a line each, in the order of the queue. The
+columns have at least two blanks between them, and no blanks in them but for the
+command, which comes last. EXIT is the exit status, the signal, or the reason
+that Mesos gave. The cmdq that runs is asked; if there is none, its journal.
+Exit status: 0, also without such tasks, 1 if nothing answers, 2 on bad usage,
+or if there is no journal.`,
+		Example: `  cmdq ls --failed --sort -ended --limit 20
+  cmdq ls --state running,starting --agent h1
+  cmdq cancel $(cmdq ls --ids --match 'night-*' --state idle)`,
+		Args:              noWords,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(v); err != nil {
+				return err
+			}
+			p := newPaper(cmd.OutOrStdout())
+			if p.width > 0 && !cmd.Flags().Changed("limit") {
+				f.limit = screenful
+			}
+			list, err := ask(cmd, v, func(ctx context.Context, q web.Queue) (web.Tasks, error) {
+				return listed(ctx, q, f.query, f.limit)
+			})
+			if err != nil {
+				return err
+			}
+			if err := v.print(cmd, list, func(p *paper) { p.tasks(list.Tasks, f.ids) }); err != nil {
+				return err
+			}
+			if n := len(list.Tasks); n < list.Total && f.limit > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "cmdq: %d of %d; --limit 0 lists all\n", n, list.Total)
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVar(&f.states, "state", nil, "only tasks in one of these `states`: idle, starting, running,\nfetching, finished, failed, killed, or held, waiting, delayed\n(idle ones, and why); what names none of them is the\ndirectory that cmdq keeps its journal in (default .cmdq)")
+	flags.BoolVar(&f.failed, "failed", false, "only those that failed or were killed")
+	flags.StringArrayVar(&f.labels, "label", nil, "only those with this `KEY=VALUE`, and with all others given")
+	flags.StringVar(&f.query.Group, "group", "", "only those of this group, by its `NAME` in the tasks file")
+	flags.StringVar(&f.query.Agent, "agent", "", "only those whose last launch was on this `agent`: its host\nor id")
+	flags.StringVar(&f.query.Match, "match", "", "only those whose id matches a `pattern` such as 'night-*'")
+	flags.StringVar(&f.query.Sort, "sort", "", "`order` (the default), id, state, submitted, started, ended or\nattempts; with a - in front the other way around")
+	flags.IntVar(&f.limit, "limit", 0, "at most `N`; 0: all. Default: 100 on a terminal, else all")
+	flags.BoolVar(&f.ids, "ids", false, "the ids only")
+	v.registerJSON(flags)
+	f.complete(cmd, v)
+	return cmd
+}
+
+// stateNames are what tasks can be asked for by.
+var stateNames = []string{"idle", "starting", "running", "fetching", "finished", "failed", "killed", "held", "waiting", "delayed"}
+
+var sortNames = []string{"order", "id", "state", "submitted", "started", "ended", "attempts"}
+
+// check makes a query of the filters.
+func (f *filters) check(v *verb) error {
+	if err := f.sortOut(v); err != nil {
+		return err
+	}
+	if f.failed {
+		f.query.States = append(f.query.States, task.Failed.String(), task.Killed.String())
+	}
+	var err error
+	if f.query.Labels, err = pairs("label", f.labels); err != nil {
+		return err
+	}
+	if s := strings.TrimPrefix(f.query.Sort, "-"); f.query.Sort != "" && !slices.Contains(sortNames, s) {
+		return usage("--sort %q: want %s, or one of them behind a -", f.query.Sort, strings.Join(sortNames, ", "))
+	}
+	if _, err := path.Match(f.query.Match, ""); err != nil {
+		return usage("--match %q is no pattern: want * and ?, [a-z], and \\ in front of what is meant itself", f.query.Match)
+	}
+	if f.limit < 0 {
+		return usage("--limit %d: want 0 or more", f.limit)
+	}
+	return nil
+}
+
+// sortOut tells apart the two things that --state means: everywhere the directory
+// that cmdq keeps its journal in, and for ls states of tasks too. A directory
+// that has the name of a state can be given as ./failed.
+func (f *filters) sortOut(v *verb) error {
+	dirs := 0
+	for _, given := range f.states {
+		names := strings.Split(given, ",")
+		known := 0
+		for _, name := range names {
+			if slices.Contains(stateNames, name) {
+				known++
+			}
+		}
+		switch {
+		case known == len(names):
+			f.query.States = append(f.query.States, names...)
+		case known > 0 || given == "":
+			return usage("--state %q: want states of tasks (%s), or the directory that cmdq keeps its journal in", given, strings.Join(stateNames, ", "))
+		default:
+			v.state = given
+			dirs++
+		}
+	}
+	switch {
+	case dirs > 1:
+		return usage("--state names %d directories; the states of tasks are %s", dirs, strings.Join(stateNames, ", "))
+	case dirs == 1 && filepath.Base(v.state) == v.state && !isDirectory(v.state):
+		return usage("--state %q: there is no such directory, and no such state; those of tasks are %s", v.state, strings.Join(stateNames, ", "))
+	}
+	return nil
+}
+
+// pageSize is how many tasks are asked for at a time, the most that the API gives.
+const pageSize = 1000
+
+// listed asks for as many tasks as were wanted, page by page; 0: all. The queue
+// goes on meanwhile, so that one may come twice; it is listed once. One that
+// leaves what is listed can hide another.
+func listed(ctx context.Context, q web.Queue, query web.Query, limit int) (web.Tasks, error) {
+	var all web.Tasks
+	seen := map[string]bool{}
+	for query.Offset = 0; ; query.Offset += pageSize {
+		query.Limit = pageSize
+		if limit > 0 {
+			query.Limit = min(pageSize, limit-len(all.Tasks))
+		}
+		some, err := q.Tasks(ctx, query)
+		if err != nil {
+			return all, err
+		}
+		all.Total = some.Total
+		for _, row := range some.Tasks {
+			if !seen[row.ID] {
+				seen[row.ID] = true
+				all.Tasks = append(all.Tasks, row)
+			}
+		}
+		if len(some.Tasks) < pageSize || len(all.Tasks) == limit {
+			if all.Tasks == nil {
+				all.Tasks = []web.Row{} // an empty list in JSON
+			}
+			return all, nil
+		}
+	}
+}
+
+func (p *paper) tasks(tasks []web.Row, idsOnly bool) {
+	if idsOnly {
+		for i := range tasks {
+			p.printf("%s\n", plain(tasks[i].ID))
+		}
+		return
+	}
+	rows := [][]string{{"ID", "STATE", "ATTEMPTS", "HOST", "STARTED", "TOOK", "EXIT", "COMMAND"}}
+	for i := range tasks {
+		t := &tasks[i]
+		rows = append(rows, []string{plain(t.ID), standing(t), strconv.Itoa(t.Attempts), plain(t.Host), clock(t.Started), p.took(t), howEnded(t), plain(t.Command)})
+	}
+	p.table(rows)
+}
+
+// standing is the state of a task, or why an idle one waits.
+func standing(t *web.Row) string {
+	if t.Waits != "" {
+		return plain(t.Waits)
+	}
+	return plain(t.State)
+}
+
+func (p *paper) took(t *web.Row) string {
+	if t.Started == "" || t.Ended == "" && t.State != task.Running.String() {
+		return ""
+	}
+	return p.between(t.Started, t.Ended)
+}
+
+// howEnded is the exit status of a task, the signal, or the reason.
+func howEnded(t *web.Row) string {
+	switch {
+	case t.Signal != "":
+		return plain(t.Signal)
+	case t.ExitCode != nil:
+		return strconv.Itoa(*t.ExitCode)
+	}
+	return plain(t.Reason)
+}

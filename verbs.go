@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"cmdq/lock"
+	"cmdq/store"
+	"cmdq/web"
+)
+
+// journalView makes a Queue of the journal in a state directory, for what may be
+// asked when no cmdq runs; nil: nothing is read there. Without a journal its
+// error is fs.ErrNotExist.
+var journalView func(state string) (web.Queue, error)
+
+// verb is what the verbs have in common: they ask the cmdq that runs with a state
+// directory, or read what it left there.
+type verb struct {
+	state string
+	json  bool // what the API says, instead of words
+}
+
+const aboutState = "`directory` that cmdq keeps its journal in"
+
+func newVerb() *verb { return &verb{state: ".cmdq"} }
+
+func (v *verb) register(f *pflag.FlagSet) {
+	f.SortFlags = false
+	v.registerJSON(f)
+	f.StringVar(&v.state, "state", v.state, aboutState)
+}
+
+func (v *verb) registerJSON(f *pflag.FlagSet) {
+	f.BoolVar(&v.json, "json", false, "what the API answers, as JSON")
+}
+
+// How long a cmdq that has the directory may take to answer: it may be starting,
+// or about to end.
+const (
+	slowStart = 3 * time.Second
+	askAgain  = 50 * time.Millisecond
+)
+
+// running finds the cmdq that runs.
+func (v *verb) running(ctx context.Context) (*web.Client, error) {
+	client, _, err := v.find(ctx, false)
+	return client, err
+}
+
+// find finds the cmdq that runs, or else its journal, if that will do. One of
+// both is nil.
+func (v *verb) find(ctx context.Context, orJournal bool) (*web.Client, web.Queue, error) {
+	for until := time.Now().Add(slowStart); ; {
+		client, err := web.DialControl(v.state)
+		if err == nil || !errors.Is(err, web.ErrNotRunning) {
+			return client, nil, err
+		}
+		kept, err := v.journal(orJournal)
+		var held *lock.HeldError
+		if err == nil || !errors.As(err, &held) || time.Now().After(until) {
+			return nil, kept, err
+		}
+		select {
+		case <-time.After(askAgain):
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// journal opens what a cmdq left that has ended. If it will not do, the error
+// says what is there.
+func (v *verb) journal(willDo bool) (web.Queue, error) {
+	if willDo && journalView != nil {
+		q, err := journalView(v.state)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, v.nothingThere()
+		}
+		return q, err
+	}
+	free, err := lock.Share(v.state)
+	if err == nil {
+		err = free.Release()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !store.Exists(v.state) {
+		return nil, v.nothingThere()
+	}
+	return nil, fmt.Errorf("no cmdq is running with %s", plain(v.state))
+}
+
+func (v *verb) nothingThere() error {
+	return usage("there is no cmdq that uses %s, and no journal of one; name another directory with --state", plain(v.state))
+}
+
+// ask asks the cmdq that runs, or else its journal, and says so.
+func ask[T any](cmd *cobra.Command, v *verb, question func(context.Context, web.Queue) (T, error)) (T, error) {
+	ctx := context.Background()
+	var answer T
+	for range 2 { // it may end meanwhile
+		client, kept, err := v.find(ctx, true)
+		if err != nil {
+			return answer, v.told(err)
+		}
+		queue := kept
+		if client != nil {
+			queue = client
+		} else {
+			fmt.Fprintf(cmd.ErrOrStderr(), "cmdq: nothing runs with %s; this is what its journal says\n", plain(v.state))
+		}
+		if answer, err = question(ctx, queue); client == nil || !errors.Is(err, web.ErrNotRunning) {
+			return answer, v.told(err)
+		}
+	}
+	return answer, v.told(web.ErrNotRunning)
+}
+
+// told gives an error its exit status, and makes it fit for a terminal.
+func (v *verb) told(err error) error {
+	var status *exit
+	var held *lock.HeldError
+	var word *web.Error
+	switch {
+	case err == nil || errors.As(err, &status):
+		return err
+	case errors.As(err, &held):
+		return &exit{exitFailed, fmt.Errorf("%s, but answers nothing", plain(held.Error()))}
+	case errors.Is(err, web.ErrNotRunning):
+		return &exit{exitFailed, fmt.Errorf("no cmdq is running with %s any more", plain(v.state))}
+	case errors.As(err, &word) && word.Code == web.CodeBadRequest:
+		return usage("%s", plain(word.Message))
+	}
+	return &exit{exitFailed, errors.New(plain(err.Error()))}
+}
+
+// print writes what a verb has to say: the answer in JSON, or words made of it.
+func (v *verb) print(cmd *cobra.Command, answer any, words func(*paper)) error {
+	out := cmd.OutOrStdout()
+	p := newPaper(out)
+	if v.json {
+		if err := writeJSON(&p.text, answer); err != nil {
+			return err
+		}
+	} else {
+		words(p)
+	}
+	if _, err := out.Write(p.text.Bytes()); err != nil {
+		return &exit{exitFailed, fmt.Errorf("print: %w", err)}
+	}
+	return nil
+}
+
+// writeJSON writes a value as the API does, in one line. What a terminal would
+// obey is escaped in it, which changes nothing of what it says.
+func writeJSON(w io.Writer, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	out := bufio.NewWriter(w)
+	for _, c := range b.String() {
+		switch {
+		case c == '\n' || unicode.IsGraphic(c):
+			out.WriteRune(c)
+		case c > 0xFFFF:
+			high, low := utf16.EncodeRune(c)
+			fmt.Fprintf(out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(out, `\u%04x`, c)
+		}
+	}
+	return out.Flush() // remembers the first error
+}
+
+// pairs reads KEY=VALUE, each key once.
+func pairs(flag string, given []string) (map[string]string, error) {
+	m := make(map[string]string, len(given))
+	for _, text := range given {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, usage("--%s %q: want KEY=VALUE", flag, text)
+		}
+		if _, twice := m[key]; twice {
+			return nil, usage("--%s: %q is given twice", flag, key)
+		}
+		m[key] = value
+	}
+	return m, nil
+}
+
+// noWords refuses arguments.
+func noWords(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s takes flags only, not %q (see %[1]s --help)", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// oneID wants the id of one task.
+func oneID(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage("%s takes the id of one task, not %d", cmd.CommandPath(), len(args))
+	}
+	return nil
+}
+
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
