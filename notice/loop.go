@@ -34,7 +34,7 @@ func (l *loop) run() {
 	defer timer.Stop()
 	ending := l.c.ctx.Done()
 	for ending != nil || l.trying > 0 {
-		if ending != nil {
+		if l.c.ctx.Err() == nil {
 			timer.Reset(l.begin(time.Now()))
 		}
 		select {
