@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -66,6 +67,36 @@ func neutral(cmd *cobra.Command) {
 		}
 	}
 	cmd.Long = strings.Join(lines, "\n")
+}
+
+// TestOperations: docs/operations.md speaks of no verb that is not there, and
+// says what to do about everything that explain may answer.
+func TestOperations(t *testing.T) {
+	read := func(path string) string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	text := read("docs/operations.md")
+	for _, m := range regexp.MustCompile(`(?m)(?:`+"`"+`|^    )(?:sudo )?cmdq ([a-z]+)(?: ([a-z]+))?`).FindAllStringSubmatch(text, -1) {
+		found, _, err := command().Find(m[1:2])
+		if err != nil || found.Name() != m[1] {
+			t.Errorf("there is no cmdq %s", m[1])
+		} else if sub, _, _ := found.Find(m[2:3]); found.HasSubCommands() && sub.Name() != m[2] {
+			t.Errorf("there is no cmdq %s %s", m[1], m[2])
+		}
+	}
+	codes := regexp.MustCompile(`(?m)^\tWhy[A-Za-z]+ += "([a-z-]+)"`).FindAllStringSubmatch(read("scheduler/explain.go"), -1)
+	if len(codes) < 10 {
+		t.Errorf("only %d codes of explain were found", len(codes))
+	}
+	for _, m := range codes {
+		if !strings.Contains(text, "\n| `"+m[1]+"` |") {
+			t.Errorf("nothing is said of %s", m[1])
+		}
+	}
 }
 
 // TestDocs compares docs/verbs and docs/man with what the commands say now:
