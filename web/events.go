@@ -57,7 +57,7 @@ type eventReader struct {
 func (e *eventReader) begin(s Status, at uint64, lost bool) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "retry: %d\n", retryAfter.Milliseconds())
-	writeEvent(&b, Event{Status: &s})
+	writeEvent(&b, Event{Status: brief(&s)})
 	if lost {
 		writeEvent(&b, Event{Reset: true})
 	}

@@ -20,6 +20,7 @@ const (
 	linger     = 30 * time.Second       // that a reader may be away
 	maxKept    = 4 << 20                // bytes of events that readers may be behind
 	maxChunks  = 1024                   // the same in beats
+	maxAgents  = 100                    // that a status names, in an event
 	maxReaders = 256                    // over TCP; as many again on the control socket
 )
 
@@ -141,13 +142,23 @@ func encode(tasks []Event, status *Status) []byte {
 		writeEvent(&b, e)
 	}
 	if status != nil {
-		writeEvent(&b, Event{Status: status})
+		writeEvent(&b, Event{Status: brief(status)})
 	}
 	if b.Len() > maxKept/4 { // of some very large labels
 		b.Reset()
 		writeEvent(&b, Event{Reset: true})
 	}
 	return b.Bytes()
+}
+
+// brief is a status for many readers, again and again.
+func brief(s *Status) *Status {
+	if len(s.Agents) <= maxAgents {
+		return s
+	}
+	b := *s
+	b.Agents, b.MoreAgents = s.Agents[:maxAgents], len(s.Agents)-maxAgents
+	return &b
 }
 
 // writeEvent writes an event in the form of text/event-stream, but for the empty

@@ -479,6 +479,31 @@ func TestClientEvents(t *testing.T) {
 	}
 }
 
+// TestManyAgents: a status in an event is no longer for them.
+func TestManyAgents(t *testing.T) {
+	h, f := NewHub(), full()
+	f.status.Agents = make([]Agent, 10_000)
+	for i := range f.status.Agents {
+		f.status.Agents[i].ID = strings.Repeat("a", 100)
+	}
+	_, c, _ := serveQueue(t, f, h)
+	e, err := c.Events(patient(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	h.Publish(Event{Status: &f.status})
+	for range 2 {
+		got, err := e.Next()
+		if err != nil || got.Status == nil || len(got.Status.Agents) != maxAgents || got.Status.MoreAgents != 10_000-maxAgents {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if s, err := c.Status(patient(t)); err != nil || len(s.Agents) != 10_000 {
+		t.Error(err)
+	}
+}
+
 // TestManyReaders: there is an end to them, and somebody on this machine gets in
 // when those over TCP are many.
 func TestManyReaders(t *testing.T) {

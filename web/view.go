@@ -48,7 +48,8 @@ type Status struct {
 	Suppressed bool           `json:"suppressed"`        // no offers are wanted
 	Offered    string         `json:"offered,omitempty"` // when offers last came
 	Agents     []Agent        `json:"agents"`
-	Holdup     string         `json:"holdup,omitempty"` // what holds the queue up, in words
+	MoreAgents int            `json:"more_agents,omitempty"` // left out of Agents; only in an event
+	Holdup     string         `json:"holdup,omitempty"`      // what holds the queue up, in words
 }
 
 // Agent is an agent as it was last seen.
