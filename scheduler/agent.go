@@ -28,9 +28,9 @@ type agent struct {
 
 	attributes map[string][]string // as the last offer told them
 
-	executors map[string]*executor // of ours, by user, those that new launches can go to
-	former    map[string]*executor // by id: those that can live but that nothing new is sent to
-	unfit     bool                 // it cannot run our executor
+	executors map[executorKey]*executor // of ours, those that new launches can go to
+	former    map[string]*executor      // by id: those that can live but that nothing new is sent to
+	unfit     bool                      // it cannot run our executor
 
 	notStarted string // the id of the executor of ours whose failure to start was last told
 

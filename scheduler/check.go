@@ -32,10 +32,10 @@ func (s *state) check() error {
 		return err
 	}
 	for id, a := range s.agents {
-		for user, x := range a.executors {
-			if x.user != user || x.active != in[x.id] || x.waiting != waiting[x.id] {
+		for k, x := range a.executors {
+			if x.executorKey != k || x.active != in[x.id] || x.waiting != waiting[x.id] {
 				return fmt.Errorf("executor %s of %q on %s: %d active and %d waiting, counted %d and %d",
-					x.id, user, id, x.active, x.waiting, in[x.id], waiting[x.id])
+					x.id, k.user, id, x.active, x.waiting, in[x.id], waiting[x.id])
 			}
 			used[id] = used[id].Add(s.cfg.Executor.Cost)
 		}

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -33,13 +34,22 @@ type ExecutorConfig struct {
 // used again: an agent refuses the id of one that has ended for as long as
 // updates of it are not acknowledged (Mesos: src/slave/slave.cpp).
 type executor struct {
-	id, user string
-	info     *mesos.ExecutorInfo // nil: it was started before a restart of ours
-	active   int                 // launches of ours that it has
-	waiting  int                 // of them those that are not known to have started
-	held     bool                // tasks were held back since too many are waiting
-	started  bool                // one of them started, or it spoke of one: it is there
-	idle     time.Time           // since when it has none
+	id string
+	executorKey
+	info    *mesos.ExecutorInfo // nil: it was started before a restart of ours
+	active  int                 // launches of ours that it has
+	waiting int                 // of them those that are not known to have started
+	held    bool                // tasks were held back since too many are waiting
+	started bool                // one of them started, or it spoke of one: it is there
+	idle    time.Time           // since when it has none
+}
+
+// executorKey tells executors of an agent apart: as whom they run, and from whose
+// resources.
+type executorKey struct{ user, role string }
+
+func (s *state) executorKey(t *task.Task) executorKey {
+	return executorKey{s.executorUser(t), s.role(t)}
 }
 
 // byOwn tells whether a task is run by our executor.
@@ -58,8 +68,8 @@ func (s *state) executorUser(t *task.Task) string {
 
 // takes tells whether the agent can be given t, of which is known that it fits
 // itself: its executor has to be there, or to fit too, and its rules have to hold.
-func (s *state) takes(a *agent, free task.Resources, ports int, t *task.Task) bool {
-	if portsOf(t) > ports || s.cappedBy(t) != nil || !a.meets(t) {
+func (s *state) takes(a *agent, r room, t *task.Task) bool {
+	if r.role != "" && s.role(t) != r.role || portsOf(t) > r.ports || s.cappedBy(t) != nil || !a.meets(t) {
 		return false
 	}
 	if !s.byOwn(t) {
@@ -68,9 +78,9 @@ func (s *state) takes(a *agent, free task.Resources, ports int, t *task.Task) bo
 	if a.unfit {
 		return false
 	}
-	x := s.executorOn(a, s.executorUser(t))
+	x := s.executorOn(a, s.executorKey(t))
 	if x == nil {
-		return t.Spec.Resources.Add(s.cfg.Executor.Cost).Fits(free)
+		return t.Spec.Resources.Add(s.cfg.Executor.Cost).Fits(r.free)
 	}
 	if x.waiting >= maxWaiting || x.active >= maxInExecutor {
 		x.held = true
@@ -91,13 +101,13 @@ func (s *state) need(t *task.Task) task.Resources {
 // there is none. One of before a restart can be used if we would make it the
 // same today, since Mesos wants each launch to say the same of it
 // (src/master/validation.cpp, validateCompatibleExecutorInfo).
-func (s *state) executorOn(a *agent, user string) *executor {
-	x := a.executors[user]
+func (s *state) executorOn(a *agent, k executorKey) *executor {
+	x := a.executors[k]
 	if x == nil || x.info != nil {
 		return x
 	}
-	info := s.executorInfo(user, plain(s.cfg.Executor.Cost, s.cfg.Role))
-	if !strings.HasPrefix(x.id, s.executorPrefix(info)) {
+	info := s.executorInfo(k.user, plain(s.cfg.Executor.Cost, k.role))
+	if !strings.HasPrefix(x.id, s.executorPrefix(info, k.role)) {
 		return nil
 	}
 	info.ExecutorID.Value = x.id
@@ -108,17 +118,17 @@ func (s *state) executorOn(a *agent, user string) *executor {
 // sendTo notes that a launch of t goes to an executor on a, which is made if it
 // has to be.
 func (s *state) sendTo(a *agent, t *task.Task, launch string, p *pool) *executor {
-	user := s.executorUser(t)
-	x := s.executorOn(a, user)
+	k := s.executorKey(t)
+	x := s.executorOn(a, k)
 	if x == nil {
-		if old := a.executors[user]; old != nil {
+		if old := a.executors[k]; old != nil {
 			s.retire(a, old)
 		}
 		resources := p.take(s.cfg.Executor.Cost)
-		allocate(resources, s.cfg.Role)
-		info := s.executorInfo(user, resources)
-		info.ExecutorID.Value = s.executorPrefix(info) + launch // launches have ids of their own
-		x = &executor{id: info.ExecutorID.Value, user: user, info: info}
+		allocate(resources, k.role)
+		info := s.executorInfo(k.user, resources)
+		info.ExecutorID.Value = s.executorPrefix(info, k.role) + launch // launches have ids of their own
+		x = &executor{id: info.ExecutorID.Value, executorKey: k, info: info}
 		s.addExecutor(a, x)
 	}
 	x.active++
@@ -128,10 +138,17 @@ func (s *state) sendTo(a *agent, t *task.Task, launch string, p *pool) *executor
 
 func (s *state) addExecutor(a *agent, x *executor) {
 	if a.executors == nil {
-		a.executors = map[string]*executor{}
+		a.executors = map[executorKey]*executor{}
 	}
-	a.executors[x.user] = x
+	a.executors[x.executorKey] = x
 	a.used = a.used.Add(s.cfg.Executor.Cost)
+}
+
+// executorKeys are those of an agent in an order of their own.
+func (a *agent) executorKeys() []executorKey {
+	return slices.SortedFunc(maps.Keys(a.executors), func(k, l executorKey) int {
+		return cmp.Or(cmp.Compare(k.user, l.user), cmp.Compare(k.role, l.role))
+	})
 }
 
 // executor finds one by its id, nil if it is not there, or is known to be gone.
@@ -199,27 +216,27 @@ func (s *state) shutFormer(a *agent) {
 
 // makeRoom tells executors to go that have no task, if what they cost is all that
 // a waiting task is short of there.
-func (s *state) makeRoom(a *agent, free task.Resources, ports int) {
+func (s *state) makeRoom(a *agent, r room) {
 	var idle []*executor
-	for _, user := range slices.Sorted(maps.Keys(a.executors)) {
-		if x := a.executors[user]; x.active == 0 {
+	for _, k := range a.executorKeys() {
+		if x := a.executors[k]; x.active == 0 {
 			idle = append(idle, x)
-			free = free.Add(s.cfg.Executor.Cost)
+			r.free = r.free.Add(s.cfg.Executor.Cost)
 		}
 	}
 	if len(idle) == 0 || s.link.phase != up {
 		return
 	}
 	var in *executor // the one of them that the task would go into
-	t := s.queue.First(free, func(head *task.Task) bool {
+	t := s.queue.First(r.free, func(head *task.Task) bool {
 		in = nil
-		left := free
+		left := r
 		if s.byOwn(head) {
-			if in = s.executorOn(a, s.executorUser(head)); in != nil && in.active == 0 {
-				left = left.Sub(s.cfg.Executor.Cost) // that one stays
+			if in = s.executorOn(a, s.executorKey(head)); in != nil && in.active == 0 {
+				left.free = left.free.Sub(s.cfg.Executor.Cost) // that one stays
 			}
 		}
-		return head.Spec.Resources.Fits(left) && s.takes(a, left, ports, head)
+		return head.Spec.Resources.Fits(left.free) && s.takes(a, left, head)
 	})
 	for _, x := range idle {
 		if t != nil && x != in {
@@ -290,8 +307,8 @@ func (s *state) leftFormer(a *agent, at *task.Attempt) {
 // shutIdle tells the executors of an agent to go that have no task of ours. Their
 // ends may not be heard of.
 func (s *state) shutIdle(a *agent) {
-	for _, user := range slices.Sorted(maps.Keys(a.executors)) {
-		if x := a.executors[user]; x.active == 0 && s.link.phase == up {
+	for _, k := range a.executorKeys() {
+		if x := a.executors[k]; x.active == 0 && s.link.phase == up {
 			s.shutDown(a, x)
 			s.dropExecutor(a, x)
 		}
@@ -302,7 +319,7 @@ func (s *state) shutIdle(a *agent) {
 // dropExecutor: nothing is sent there any more. What it has left of ours ends
 // by updates.
 func (s *state) dropExecutor(a *agent, x *executor) {
-	delete(a.executors, x.user)
+	delete(a.executors, x.executorKey)
 	a.used = a.used.Sub(s.cfg.Executor.Cost)
 }
 

@@ -13,7 +13,7 @@ import (
 // executorPrefix is what the ids of all incarnations of an executor begin with:
 // they tell what was said of it. Its resources count as an amount, since the same
 // ones can be written in several ways, and reserved ones are others.
-func (s *state) executorPrefix(info *mesos.ExecutorInfo) string {
+func (s *state) executorPrefix(info *mesos.ExecutorInfo, role string) string {
 	bare := *info
 	bare.ExecutorID, bare.Resources = mesos.ExecutorID{}, nil
 	data, err := bare.Marshal()
@@ -22,7 +22,7 @@ func (s *state) executorPrefix(info *mesos.ExecutorInfo) string {
 	}
 	sum := sha256.New()
 	sum.Write(data)
-	fmt.Fprint(sum, s.cfg.Executor.Cost, s.cfg.Role)
+	fmt.Fprint(sum, s.cfg.Executor.Cost, role)
 	for i := range info.Resources {
 		if owner := reservedFor(&info.Resources[i]); owner != "*" {
 			fmt.Fprint(sum, owner)
@@ -49,7 +49,7 @@ func (s *state) executorInfo(user string, resources []mesos.Resource) *mesos.Exe
 
 // plain is an amount of unreserved resources.
 func plain(r task.Resources, role string) []mesos.Resource {
-	p := &pool{}
+	p := &pool{role: role}
 	for name, v := range map[string]float64{"cpus": float64(r.CPUs) / 1000, "mem": float64(r.Mem), "disk": float64(r.Disk), "gpus": float64(r.GPUs)} {
 		p.add(mesos.Resource{Name: name, Type: mesos.SCALAR.Enum(), Scalar: &mesos.Value_Scalar{Value: v}}, role)
 	}

@@ -13,11 +13,11 @@ import (
 
 // subscription is the SUBSCRIBE of a framework. Tasks outlive a lost agent
 // connection (checkpoint) and a lost scheduler (failover timeout).
-func (c *Config) subscription(id string, suppressed bool) *sched.Call {
+func (c *Config) subscription(id string, roles []string, suppressed bool) *sched.Call {
 	yes, failover := true, c.FailoverTimeout.Seconds()
 	info := &mesos.FrameworkInfo{
 		User: c.User, Name: c.Name, ID: &mesos.FrameworkID{Value: id},
-		FailoverTimeout: &failover, Checkpoint: &yes, Roles: []string{c.Role},
+		FailoverTimeout: &failover, Checkpoint: &yes, Roles: roles,
 	}
 	if c.Hostname != "" {
 		info.Hostname = &c.Hostname
@@ -38,7 +38,7 @@ func (c *Config) subscription(id string, suppressed bool) *sched.Call {
 	}
 	call := calls.Subscribe(info).With(calls.SubscribeTo(id))
 	if suppressed {
-		call.Subscribe.SuppressedRoles = []string{c.Role}
+		call.Subscribe.SuppressedRoles = roles
 	}
 	return call
 }

@@ -48,7 +48,7 @@ func allocate(resources []mesos.Resource, role string) {
 // taskInfo describes one launch to Mesos. x is the executor of ours that runs it,
 // if one does.
 func (s *state) taskInfo(t *task.Task, a *task.Attempt, x *executor, resources []mesos.Resource, more []task.Variable) mesos.TaskInfo {
-	allocate(resources, s.cfg.Role)
+	allocate(resources, s.role(t))
 	info := mesos.TaskInfo{
 		Name:       t.Name(),
 		TaskID:     mesos.TaskID{Value: task.LaunchID(t.ID, a.Number)},

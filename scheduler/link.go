@@ -64,7 +64,7 @@ func (s *state) tickLink() {
 	}
 	l.phase = opening
 	l.suppressed = s.queue.Ready() == 0
-	s.call(s.cfg.subscription(s.framework.ID, l.suppressed))
+	s.call(s.cfg.subscription(s.framework.ID, s.allRoles(), l.suppressed))
 }
 
 func (s *state) connectMessage() string {

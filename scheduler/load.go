@@ -74,6 +74,7 @@ func (s *state) enqueue(t task.Task) {
 	if added.Held {
 		s.queue.Park(added.ID)
 	}
+	s.meetRole(added)
 	s.record(Queued, added)
 }
 

@@ -48,15 +48,17 @@ func (s *state) onOffers(offers []mesos.Offer) {
 	}
 }
 
-// byAgent puts the offers of one agent together, agents in the order they came.
+// byAgent puts the offers of one agent and role together, in the order they came.
 func byAgent(offers []mesos.Offer) [][]mesos.Offer {
 	var groups [][]mesos.Offer
-	place := make(map[string]int, len(offers))
+	type key struct{ agent, role string } // one ACCEPT is about one role
+	place := make(map[key]int, len(offers))
 	for _, o := range offers {
-		i, ok := place[o.AgentID.Value]
+		k := key{o.AgentID.Value, o.AllocationInfo.GetRole()}
+		i, ok := place[k]
 		if !ok {
 			i = len(groups)
-			place[o.AgentID.Value] = i
+			place[k] = i
 			groups = append(groups, nil)
 		}
 		groups[i] = append(groups[i], o)
@@ -64,11 +66,20 @@ func byAgent(offers []mesos.Offer) [][]mesos.Offer {
 	return groups
 }
 
-// firstOn is the first task that can be launched on an agent with this much free,
-// and so many ports.
-func (s *state) firstOn(a *agent, free task.Resources, ports int) *task.Task {
-	return s.queue.First(free, func(head *task.Task) bool { return s.takes(a, free, ports, head) })
+// room is what an agent has for a task.
+type room struct {
+	free  task.Resources
+	ports int
+	role  string // the task's; empty: of any
 }
+
+// firstOn is the first task that can be launched on an agent with this room.
+func (s *state) firstOn(a *agent, r room) *task.Task {
+	return s.queue.First(r.free, func(head *task.Task) bool { return s.takes(a, r, head) })
+}
+
+// emptied is the room of an agent if nothing but what we run were there.
+func (a *agent) emptied() room { return room{free: a.largest.Sub(a.used), ports: a.mostPorts} }
 
 // withExecutorsFirst prefers agents that have an executor of ours: there it
 // costs nothing more. The order is kept otherwise.
@@ -88,11 +99,11 @@ func (s *state) executorsOn(id string) int {
 }
 
 func (s *state) pool(offers []mesos.Offer) *pool {
-	p := &pool{}
+	p := &pool{role: s.roleOf(&offers[0])}
 	for i := range offers {
 		for _, r := range offers[i].Resources {
-			p.add(r, s.cfg.Role)
-			p.addPorts(r, s.cfg.Role)
+			p.add(r, p.role)
+			p.addPorts(r, p.role)
 		}
 	}
 	return p
@@ -116,9 +127,9 @@ func (s *state) decline(refuse time.Duration, ids []mesos.OfferID) *sched.Call {
 func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 	var launches []mesos.TaskInfo
 	for size := 0; size < maxAccept; {
-		t := s.firstOn(a, p.free, p.portsLeft())
+		t := s.firstOn(a, p.room())
 		if t == nil {
-			s.makeRoom(a, p.free, p.portsLeft())
+			s.makeRoom(a, p.room())
 			break
 		}
 		info := s.launch(t, a, p)

@@ -11,10 +11,14 @@ import (
 // pool is what the offers of one agent have together, less what was taken from
 // it in this step.
 type pool struct {
+	role  string // it was offered to
 	free  task.Resources
 	ports []portRange
 	coins []coin // reserved ones first, so that they are used up first
 }
+
+// room is what is left.
+func (p *pool) room() room { return room{p.free, p.portsLeft(), p.role} }
 
 // coin is one scalar resource of an offer: unreserved, or reserved for our role.
 type coin struct {

@@ -68,6 +68,9 @@ func (s *state) restoreTasks(saved Saved) error {
 		if err != nil {
 			return fmt.Errorf("restore: %w", err)
 		}
+		if !added.State.Terminal() {
+			s.meetRole(added)
+		}
 		if added.State == task.Idle && added.Held {
 			s.queue.Park(added.ID)
 		}
@@ -102,11 +105,11 @@ func (s *state) restoreExecutors(saved Saved) {
 		if a.Executor == "" {
 			continue
 		}
-		ag, user := s.agent(a.Agent), s.executorUser(t)
-		if known := ag.executor(a.Executor); known != nil && known.user != user {
+		ag, k := s.agent(a.Agent), s.executorKey(t)
+		if known := ag.executor(a.Executor); known != nil && known.executorKey != k {
 			continue // it has tasks of both: --user was another one
 		}
-		x := ag.executors[user]
+		x := ag.executors[k]
 		switch {
 		case x != nil && !a.Launched.After(newest[x]):
 			continue
@@ -116,7 +119,7 @@ func (s *state) restoreExecutors(saved Saved) {
 		case x != nil:
 			s.dropExecutor(ag, x) // restoreFormer finds it
 		}
-		x = &executor{id: a.Executor, user: user}
+		x = &executor{id: a.Executor, executorKey: k}
 		s.addExecutor(ag, x)
 		newest[x] = a.Launched
 	}

@@ -21,7 +21,7 @@ func (s *state) freed(a *agent) {
 	if a == nil || s.revive.wanted {
 		return
 	}
-	s.revive.wanted = s.firstOn(a, a.largest.Sub(a.used), a.mostPorts) != nil
+	s.revive.wanted = s.firstOn(a, a.emptied()) != nil
 }
 
 // tickOffers keeps the master's idea of whether we want offers right.

@@ -46,7 +46,7 @@ func (s *state) stallReason() string {
 // full tells whether our own tasks leave no room, on any agent, for what waits.
 func (s *state) full() bool {
 	for _, a := range s.agents {
-		if s.firstOn(a, a.largest.Sub(a.used), a.mostPorts) != nil {
+		if s.firstOn(a, a.emptied()) != nil {
 			return false
 		}
 	}

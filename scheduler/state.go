@@ -35,6 +35,7 @@ type state struct {
 	pace     pace
 	busyCPUs int64 // thousandths of a cpu that our active tasks have
 	policy   task.Policy
+	roles    map[string]bool // of tasks, beside that of the run
 	groups   map[string]*group
 	stopping []string // groups that have just been stopped
 	deps     deps
@@ -68,6 +69,7 @@ func newState(cfg Config) *state {
 		queue:     queue.New(),
 		agents:    map[string]*agent{},
 		groups:    map[string]*group{},
+		roles:     map[string]bool{},
 		unwanted:  map[string]string{},
 		edited:    map[task.ID]*task.Task{},
 	}

@@ -44,7 +44,7 @@ func TearDown(ctx context.Context, cfg Config, framework string, master Master, 
 }
 
 func tearDownOnce(ctx context.Context, cfg Config, framework string, master Master, incoming <-chan mesosapi.Incoming) error {
-	epoch := master.Subscribe(cfg.subscription(framework, true))
+	epoch := master.Subscribe(cfg.subscription(framework, []string{cfg.Role}, true))
 	for {
 		select {
 		case <-ctx.Done():

@@ -24,7 +24,7 @@ export function buttons(row) {
 export const button = (verb, attributes = {}, name = verbs[verb][0]) => el("button", { type: "button", "data-verb": verb, "data-key": verb, ...attributes }, name);
 
 // make asks whether it is meant where that matters, and does it. It returns what
-// to say: {text, list, bad}, {token: true} where the token is missing, or null.
+// to say: {kind, text, list}, {token: true} where the token is missing, or null.
 export async function make(verb, selection, what) {
 	const [name, done, meaning] = verbs[verb];
 	if (verb === "cancel" || verb === "retry" && !(selection.ids?.length === 1)) {
@@ -34,10 +34,10 @@ export async function make(verb, selection, what) {
 		const outcome = await change(verb, selection);
 		const notes = (outcome.notes ?? []).map((n) => plain(n.id) + ": " + plain(n.text));
 		const one = outcome.count === 1 && outcome.changed?.length ? "Task " + plain(outcome.changed[0]) + " is " : counted(outcome.count, "task is ", "tasks are ");
-		return { text: outcome.count ? one + done + "." : "Nothing was changed.", list: notes.slice(0, 5).concat(notes.length > 5 ? ["and " + count(notes.length - 5) + " more"] : []) };
+		return { kind: outcome.count ? "good" : "", text: outcome.count ? one + done + "." : "Nothing was changed.", list: notes.slice(0, 5).concat(notes.length > 5 ? ["and " + count(notes.length - 5) + " more"] : []) };
 	} catch (e) {
 		if (e.token) return { token: true };
-		return { text: name + ": " + plain(e.message) + ".", bad: true };
+		return { kind: "bad", text: name + ": " + plain(e.message) + "." };
 	}
 }
 
@@ -67,7 +67,7 @@ function pressed(name, attributes, then) {
 async function sure(question, meaning, name) {
 	return "yes" === (await dialog((close) => [
 		el("h2", { id: "question-title" }, question), el("p", {}, meaning),
-		el("p", { class: "actions" }, pressed(name, { class: "strong", id: "yes" }, () => close("yes")), pressed("Leave it", { autofocus: true }, () => close(""))),
+		el("p", { class: "actions" }, pressed("Yes, " + name.toLowerCase(), { class: "strong", id: "yes" }, () => close("yes")), pressed("Leave it", { autofocus: true }, () => close(""))),
 	]));
 }
 

@@ -25,9 +25,11 @@ function fill(e, attributes = {}, children) {
 // alone.
 export function show(root, ...fresh) {
 	const focus = document.activeElement;
+	const inside = root.contains(focus);
 	become(root, el("div", {}, ...fresh));
-	if (focus === document.activeElement || !root.contains(focus)) return;
-	focus.focus({ preventScroll: true }); // it was moved
+	if (!inside || focus === document.activeElement) return;
+	const to = focus.isConnected ? focus : root.querySelector("[tabindex='0']") ?? root.closest("[tabindex]"); // it was moved, or has gone
+	to?.focus({ preventScroll: true });
 }
 
 function become(have, want) {

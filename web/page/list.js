@@ -158,7 +158,8 @@ export class List {
 	}
 
 	#draw() {
-		const { overview: top, chosen, table, pages } = this.#parts;
+		const { overview: top, filters, chosen, table, pages } = this.#parts;
+		filters.hidden = this.#page.status?.tasks === 0;
 		show(top, overview(this.#page.status, this.#where.state ?? "", (state) => this.#at({ state, offset: 0 })));
 		show(chosen, this.#bulk());
 		show(table, this.#table());

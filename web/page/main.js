@@ -103,11 +103,12 @@ function told(next) {
 // notes tell what came of a change, and what is wrong with the connection.
 function notes() {
 	const list = [];
-	if (said) list.push(el("div", { class: said.bad ? "notice bad" : "notice good", "data-key": "said" }, el("p", {}, said.text), said.list?.length ? el("ul", {}, said.list.map((line) => el("li", {}, line))) : null, dismiss()));
+	if (said) list.push(el("div", { class: "notice " + said.kind, "data-key": "said" }, el("p", {}, said.text), said.list?.length ? el("ul", {}, said.list.map((line) => el("li", {}, line))) : null, dismiss()));
 	if (trouble?.token) list.push(el("div", { class: "notice bad", "data-key": "token" }, el("p", {}, "cmdq shows nothing without its token. Open the address that it printed when it started, or enter the token."), tokenButton("Enter the token")));
 	else if (connection === "lost") list.push(el("div", { class: "notice bad", "data-key": "lost" }, el("p", {}, lost()), el("button", { type: "button", "data-again": true }, "Try now")));
 	else if (trouble) list.push(el("div", { class: "notice bad", "data-key": "refused" }, el("p", {}, plain(trouble.message) + ".")));
 	show(find("notes"), list);
+	root.hidden = Boolean(trouble?.token); // there is nothing in it
 	const bar = document.querySelector(".live");
 	const want = !changes && !trouble?.token;
 	if (want !== Boolean(find("readonly"))) want ? bar.append(tokenButton("Read only", { id: "readonly", title: "This browser does not have the token, which changing the queue needs." })) : find("readonly").remove();
