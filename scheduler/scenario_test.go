@@ -295,6 +295,8 @@ func (e *env) load(text string) Load {
 					name, optional := strings.CutSuffix(p, "?")
 					spec.Outputs = append(spec.Outputs, task.Output{Path: name, Optional: optional})
 				}
+			case "role":
+				spec.Rules = &task.Rules{Role: v}
 			case "executor":
 				spec.Executor = task.Executor(v)
 			case "name":
@@ -316,6 +318,10 @@ func parseOffer(t *testing.T, text string) mesos.Offer {
 		k, v, _ := strings.Cut(f, "=")
 		if k == "agent" {
 			o.AgentID.Value, o.Hostname = v, "host-"+v
+			continue
+		}
+		if k == "to" { // the role that it is offered to
+			o.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &v}
 			continue
 		}
 		if k == "arch" {
