@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -23,7 +24,20 @@ func (s *session) view() *queueView {
 	return q
 }
 
-// frozenView answers questions about the queue of a run that nobody runs just now.
+// openFrozen answers questions about the run in a state directory that nobody runs
+// just now. All of it is read.
+func openFrozen(state string) (web.Queue, error) {
+	kept, err := store.Look(state)
+	if err != nil {
+		return nil, err
+	}
+	q, err := frozenView(kept, state)
+	if err := errors.Join(err, kept.Close()); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
 func frozenView(kept *store.Store, state string) (*queueView, error) {
 	run, _ := kept.Run()
 	saved, err := savedRun(kept, run)
