@@ -25,13 +25,13 @@ type Deliverer struct {
 	limit time.Duration // of a command; commandTime but for tests
 }
 
-// NewDeliverer makes a Deliverer whose commands begin in dir; the version is
-// that of this cmdq.
-func NewDeliverer(dir, version string) *Deliverer {
+// NewDeliverer makes a Deliverer whose commands begin in dir; agent is what we call
+// ourselves over HTTP, such as "cmdq/1.2".
+func NewDeliverer(dir, agent string) *Deliverer {
 	transport := http.DefaultTransport.(*http.Transport).Clone() // with the proxies of the environment: hooks are out in the world
 	transport.MaxIdleConns, transport.IdleConnTimeout = maxTrying, postTime
 	transport.MaxResponseHeaderBytes = 16 << 10
-	return &Deliverer{dir: dir, agent: "cmdq/" + version, limit: commandTime,
+	return &Deliverer{dir: dir, agent: agent, limit: commandTime,
 		http: &http.Client{Transport: transport, Timeout: postTime, CheckRedirect: sameHost}}
 }
 

@@ -29,12 +29,12 @@ func (d *Deliverer) post(ctx context.Context, o Owed) error {
 	case answer.StatusCode >= 300 && answer.StatusCode < 400:
 		return fmt.Errorf("%s: only a redirect to the same host is followed, and only one that keeps the POST", statusOf(answer))
 	case err != nil:
-		return fmt.Errorf("%s", statusOf(answer))
+		return errors.New(statusOf(answer))
 	}
 	if text := words(string(said)); text != "" {
 		return fmt.Errorf("%s: %s", statusOf(answer), text)
 	}
-	return fmt.Errorf("%s", statusOf(answer))
+	return errors.New(statusOf(answer))
 }
 
 // statusOf is the status in our words: those of the server are anybody's.

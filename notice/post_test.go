@@ -20,7 +20,7 @@ func toURL(url string) Owed {
 }
 
 func testDeliverer(t *testing.T) *Deliverer {
-	d := NewDeliverer(t.TempDir(), "v1")
+	d := NewDeliverer(t.TempDir(), "cmdq/v1")
 	t.Cleanup(d.http.CloseIdleConnections)
 	return d
 }
