@@ -499,8 +499,15 @@ func TestCodes(t *testing.T) {
 			t.Error(code, "is not in the table")
 		}
 	}
+	docs, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	words := readWords(t)
 	for code, status := range statuses {
+		if !strings.Contains(string(docs), fmt.Sprintf("\n| %s | %d | ", code, status)) {
+			t.Error("docs/api.md does not have", code, status)
+		}
 		if words["code "+code] == "" || status < 400 || http.StatusText(status) == "" {
 			t.Error(code, status, words["code "+code])
 		}

@@ -1,14 +1,16 @@
-// Package web is what cmdq answers over HTTP: to agents, the files and the
-// executor that it offers them (Artifacts, behind Listen), and to people on this
-// machine, the API on the control socket (API, behind ListenControl); Client is
-// the other end of that one.
+// Package web is what cmdq answers over HTTP. At --listen it is a Site: to agents
+// the files and the executor that it offers them (Artifacts), and to people the
+// API and the page, behind a Guard. On the control socket of the state directory
+// (ListenControl) it is the API alone; Client is the other end of that one.
 //
-// A Server owns its connections, and Artifacts what is offered, guarded by a
-// mutex; there is no other state. The package knows nothing of tasks: what is
-// behind the API is an interface that its caller implements. It never serves a
-// file that was not offered, follows no link that came after the offer, and
-// bounds every request in time, but for what a person reads on the control
-// socket.
+// A Server owns its connections, Artifacts what is offered, and a Hub the events
+// that are under way to their readers, each guarded by a mutex; there is no other
+// state. The package knows nothing of tasks: what is behind the API are
+// interfaces that its caller implements (Queue, Changes, Logs). It never serves a
+// file that was not offered, follows no link that came after the offer, lets
+// nobody change anything over TCP who has no token, and bounds every request in
+// time and size, but for what a person reads on the control socket. Nobody who
+// publishes an event waits for those who read it.
 package web
 
 import (
@@ -31,7 +33,7 @@ const (
 	maxConnections = 512
 	maxHeader      = 16 << 10 // bytes
 	headerTimeout  = 10 * time.Second
-	bodyTimeout    = time.Second // nobody wants one; net/http reads some of it
+	bodyTimeout    = time.Second // of a body that nobody wants, of which net/http reads some; readBody gives more
 	idleTimeout    = 15 * time.Second
 	writeTimeout   = time.Minute // of an answer; handlers with long ones move it
 	closeTimeout   = time.Second
