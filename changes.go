@@ -68,7 +68,11 @@ func selection(s web.Selection) scheduler.Selection {
 const maxChanged = 1000
 
 func (c changes) change(ctx context.Context, change scheduler.Change) (web.Outcome, error) {
-	out, err := c.s.sched.Change(ctx, change)
+	return outcome(c.s.sched.Change(ctx, change))
+}
+
+// outcome is an Outcome in the words of the API.
+func outcome(out scheduler.Outcome, err error) (web.Outcome, error) {
 	var unknown *scheduler.UnknownTask
 	var other *scheduler.OtherTask
 	switch {

@@ -62,25 +62,51 @@ func bySeq(tasks []*task.Task) {
 	})
 }
 
+// listFailures lists the tasks that did not finish, one by one if they are few,
+// else those alike together.
 func listFailures(w io.Writer, bad []*task.Task) {
 	bySeq(bad)
-	for i, t := range bad {
-		if i == summaryRows {
-			fmt.Fprintf(w, "  … and %d more\n", len(bad)-i)
-			return
-		}
-		fmt.Fprintf(w, "  %s %s after %s", t.ID, t.State, count(t.Attempts, "attempt"))
-		switch {
-		case t.End.Message != "" && t.End.Reason != "":
-			fmt.Fprintf(w, ": %s (%s)", t.End.Message, t.End.Reason)
-		case t.End.Message+t.End.Reason != "":
-			fmt.Fprintf(w, ": %s", t.End.Message+t.End.Reason)
-		}
-		fmt.Fprintln(w)
+	if len(bad) > summaryRows {
+		listFailureGroups(w, bad)
+		return
+	}
+	for _, t := range bad {
+		fmt.Fprintf(w, "  %s %s after %s%s\n", t.ID, t.State, count(t.Attempts, "attempt"), why(t.End.Message, t.End.Reason))
 		for _, line := range lastLines(t.End.Stderr, summaryLines) {
 			fmt.Fprintf(w, "    %s\n", line)
 		}
 	}
+}
+
+func listFailureGroups(w io.Writer, bad []*task.Task) {
+	groups := scheduler.Failures(slices.Values(bad))
+	for i, g := range groups {
+		if i == summaryRows {
+			fmt.Fprintf(w, "  … and %d more kinds (cmdq failures)\n", len(groups)-i)
+			return
+		}
+		how := g.Reason
+		switch {
+		case g.Exit.Known && g.Exit.Signal != "":
+			how = strings.TrimPrefix(how+", signal "+g.Exit.Signal, ", ")
+		case g.Exit.Known:
+			how = strings.TrimPrefix(how+fmt.Sprintf(", exit status %d", g.Exit.Code), ", ")
+		}
+		fmt.Fprintf(w, "  %d %s%s, such as %s; again: cmdq retry --group %s\n", g.Count, g.State, why(how, ""), g.Example, g.Key)
+		if g.Line != "" {
+			fmt.Fprintf(w, "    %s\n", g.Line)
+		}
+	}
+}
+
+func why(message, reason string) string {
+	switch {
+	case message != "" && reason != "":
+		return ": " + message + " (" + reason + ")"
+	case message+reason != "":
+		return ": " + message + reason
+	}
+	return ""
 }
 
 // lastLines are the last lines of a text, at most so many.

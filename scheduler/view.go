@@ -65,3 +65,17 @@ func (v View) Waits(t *task.Task) (what string, until time.Time) {
 	}
 	return "", time.Time{}
 }
+
+// Offline makes a change in a run that nobody runs just now, and gives the records
+// of it.
+func Offline(cfg Config, saved Saved, c Change) (Outcome, []Record, error) {
+	v, err := Frozen(cfg, saved)
+	if err != nil {
+		return Outcome{}, nil, err
+	}
+	v.s.eff = Effects{}
+	out := c.change(v.s)
+	v.s.tickGroups()
+	v.s.tickDeps()
+	return out, v.s.eff.Records, out.Err
+}
