@@ -100,6 +100,16 @@ func TestQueueChange(t *testing.T) {
 	checkNames(b)
 }
 
+// TestQueueAgents shows all of the agents, though an event names only a hundred.
+func TestQueueAgents(t *testing.T) {
+	s, _ := startShowcase(t, "--agents", "300", "--tasks", "10")
+	b := openTab(t)
+	b.open(s.page)
+	b.until(`document.getElementById("connection").textContent === "connected" && ` + rows + ` === 10`)
+	b.do(chromedp.Click(`nav [data-page=agents]`))
+	b.until(`document.querySelectorAll("main tbody tr").length === 300`)
+}
+
 // TestQueueLost: the page says that nobody answers, tries again, and shows what is
 // there then.
 func TestQueueLost(t *testing.T) {

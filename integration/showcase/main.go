@@ -25,14 +25,15 @@ func main() {
 	token := flag.String("token", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "of those who may change things")
 	tasks := flag.Int("tasks", 100000, "how many there are")
 	rate := flag.Int("rate", 0, "how many of them end, a second")
+	agents := flag.Int("agents", 4, "how many there are")
 	flag.Parse()
-	if err := serve(*listen, *token, *tasks, *rate); err != nil {
+	if err := serve(*listen, *token, *tasks, *rate, *agents); err != nil {
 		fmt.Fprintln(os.Stderr, "showcase:", err)
 		os.Exit(1)
 	}
 }
 
-func serve(listen, token string, tasks, rate int) error {
+func serve(listen, token string, tasks, rate, agents int) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	l, err := web.Listen(listen, "", true)
@@ -40,7 +41,7 @@ func serve(listen, token string, tasks, rate int) error {
 		return err
 	}
 	log := logrus.NewEntry(logrus.New())
-	q := newQueue(tasks, time.Now())
+	q := newQueue(tasks, agents, time.Now())
 	defer q.hub.Close()
 	api := web.NewAPI(web.Config{Version: "showcase", Logs: logs{q}, Queue: q, Changes: q, Hub: q.hub, Log: log})
 	guard := web.NewGuard(l, token)

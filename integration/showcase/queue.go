@@ -18,6 +18,8 @@ import (
 type queue struct {
 	hub *web.Hub
 
+	agents int
+
 	mu    sync.Mutex
 	began time.Time
 	tasks []*web.Row // in their order
@@ -28,8 +30,8 @@ type queue struct {
 
 var stateOrder = []string{"idle", "starting", "running", "fetching", "finished", "failed", "killed"}
 
-func newQueue(n int, now time.Time) *queue {
-	q := &queue{hub: web.NewHub(), began: now.Add(-time.Hour), byID: map[string]*web.Row{}}
+func newQueue(n, agents int, now time.Time) *queue {
+	q := &queue{hub: web.NewHub(), agents: agents, began: now.Add(-time.Hour), byID: map[string]*web.Row{}}
 	chance := rand.New(rand.NewPCG(1, 2))
 	for i := range n {
 		r := madeUp(i, n, now, chance)
@@ -68,11 +70,11 @@ func (q *queue) status() web.Status {
 			s.Delayed++
 		}
 	}
-	for i := range 4 {
+	for i := range q.agents {
 		a := web.Agent{
 			ID: fmt.Sprintf("b1c5e7a0-3d1f-4b8e-9a46-0f2f5d8a7c11-S%d", i), Host: fmt.Sprintf("h%d.example.org", i), Seen: s.Offered,
-			Offered: web.Resources{CPUs: 0.4 * float64(i), Mem: 2048}, Used: web.Resources{CPUs: 12.5, Mem: 26000},
-			Largest: web.Resources{CPUs: 16, Mem: 65536, Disk: 200000, GPUs: int64(i / 3)}, Tasks: 50,
+			Offered: web.Resources{CPUs: 0.4 * float64(i%4), Mem: 2048}, Used: web.Resources{CPUs: 12.5, Mem: 26000},
+			Largest: web.Resources{CPUs: 16, Mem: 65536, Disk: 200000, GPUs: int64(i % 4 / 3)}, Tasks: 50,
 		}
 		if i == 2 {
 			a.Seen, a.Note = stamp(time.Now().Add(-8*time.Minute)), "left alone until 14:32:10: three launches in a row could not start"

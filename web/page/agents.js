@@ -4,11 +4,15 @@ import { count, plain, resources, when } from "./text.js";
 import { listAt } from "./where.js";
 
 const most = 1000; // rows
+const redraw = 500; // ms between two drawings
+const rest = 5000; // ms between two questions for all agents
 
 export class Agents {
 	#page;
 	#body = el("div", { id: "agents" });
+	#agents = null;
 	#timer = 0;
+	#asked = 0;
 
 	constructor(root, page) {
 		this.#page = page;
@@ -20,16 +24,24 @@ export class Agents {
 	}
 
 	go() {
+		if (this.#page.status) this.status(this.#page.status);
 		this.#draw();
 	}
 
 	task() {}
 
-	status() {
+	// status of an event names only the first agents, where there are many: then
+	// all of them are asked for, now and then.
+	status(status) {
+		if (!status.more_agents) this.#agents = status.agents;
+		else if (Date.now() - this.#asked > rest) {
+			this.#asked = Date.now();
+			this.#page.ask();
+		}
 		this.#timer ||= setTimeout(() => {
 			this.#timer = 0;
 			this.#draw();
-		}, 500);
+		}, redraw);
 	}
 
 	reset() {
@@ -41,9 +53,9 @@ export class Agents {
 	}
 
 	#draw() {
-		const agents = this.#page.status?.agents;
-		if (!this.#page.status) return show(this.#body, el("p", { class: "quiet" }, "Asking cmdq …"));
-		if (!agents?.length) return show(this.#body, el("p", { class: "empty" }, "No agent has made an offer yet."));
+		const agents = this.#agents;
+		if (!agents) return show(this.#body, el("p", { class: "quiet" }, "Asking cmdq …"));
+		if (!agents.length) return show(this.#body, el("p", { class: "empty" }, "No agent has made an offer yet."));
 		show(this.#body,
 			el("p", { class: "quiet" }, "What an agent offers shows what is free there for this queue at that time. An agent that has not offered for a while may be full, or others use it."),
 			el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Agents" },

@@ -1,0 +1,153 @@
+//go:build integration
+
+package page_test
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// program is a cmdq that runs a queue on its own cluster.
+type program struct {
+	t   *testing.T
+	dir string
+	site
+}
+
+// startProgram runs `cmdq --listen` with a tasks file until the test ends.
+func startProgram(t *testing.T, tasks string) *program {
+	t.Helper()
+	p := &program{t: t, dir: t.TempDir()}
+	file := filepath.Join(p.dir, "tasks.yaml")
+	if err := os.WriteFile(file, []byte(tasks), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command(cmdq, "--master", "local", "--tasks", file, "--state", filepath.Join(p.dir, "state"),
+		"--listen", "127.0.0.1:0", "--progress", "plain", "--log-level", "error")
+	server.Dir = p.dir
+	out, err := server.StderrPipe()
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan string, 1)
+	ended := make(chan error, 1)
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if address, ok := strings.CutPrefix(lines.Text(), "cmdq: page "); ok {
+				ready <- address
+			}
+		}
+		ended <- server.Wait()
+	}()
+	t.Cleanup(func() {
+		if err := server.Process.Signal(syscall.SIGINT); err != nil {
+			t.Error("stop cmdq:", err)
+		}
+		select {
+		case <-ended: // with status 130
+		case <-time.After(patience):
+			t.Error("cmdq does not end", server.Process.Kill())
+		}
+	})
+	select {
+	case p.enter = <-ready:
+	case <-time.After(patience):
+		t.Fatal("cmdq does not say where its page is")
+	}
+	p.page, _, _ = strings.Cut(p.enter, "?token=")
+	return p
+}
+
+// cmdq runs one of its verbs.
+func (p *program) cmdq(verb string, args ...string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	args = append([]string{verb, "--state", filepath.Join(p.dir, "state")}, args...)
+	if out, err := exec.CommandContext(ctx, cmdq, args...).CombinedOutput(); err != nil {
+		p.t.Fatalf("cmdq %q: %v\n%s", args, err, out)
+	}
+}
+
+// TestProgram works with the page of a real cmdq: a task is submitted and runs, its
+// log is read, another is canceled, one that failed is run again.
+func TestProgram(t *testing.T) {
+	p := startProgram(t, `defaults: {cpus: 0.01, mem: 16}
+tasks:
+  - {id: quick, command: 'echo quick', count: 30}
+  - {id: fails, command: 'echo "no such file /tmp/x-1" >&2; [ -e go ]', retries: 0, count: 3}
+  - {id: later, command: 'echo never', after: [long]}
+  - {id: huge, command: 'echo never', cpus: 5000}
+  - {id: long, command: 'echo begun; sleep 3600'}
+`)
+	b := openTab(t)
+	b.open(p.enter)
+	state := func(id, word string) string {
+		return `[...document.querySelectorAll("#tasks tbody tr")].find((r) => r.querySelector("th").textContent === "` + id + `")?.querySelector(".state").textContent === "` + word + `"`
+	}
+	b.until(rows + ` === 36 && location.search === ""`)
+	b.until(state("quick-29", "finished"))
+	b.until(state("fails-2", "failed"))
+	b.until(state("long", "running"))
+	b.until(`document.getElementById("failed").textContent === "3"`)
+	b.screenshots("program-tasks")
+	checkNames(b)
+
+	p.cmdq("submit", "--id", "late", "--cpus", "0.01", "--mem", "16", "--", `echo '<b>one</b>'; until [ -e `+p.dir+`/go ]; do sleep 0.05; done; printf '\033[31mtwo\n'`)
+	b.until(state("late", "running"))
+	b.do(chromedp.Click(`//a[.="late"]`, chromedp.BySearch))
+	b.until(`document.getElementById("log")?.textContent === "<b>one</b>\n"`)
+	if err := os.WriteFile(filepath.Join(p.dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.until(`document.getElementById("log").textContent === "<b>one</b>\n^[[31mtwo\n" && document.getElementById("log-note").textContent === "That is all."`)
+	b.until(`document.querySelector(".headline .state").textContent === "finished"`)
+	b.screenshots("program-task")
+	checkNames(b)
+
+	b.open(p.page + "#/tasks/huge")
+	b.until(`document.querySelector("#task .notice") !== null`)
+	b.screenshots("program-waits")
+	b.open(p.page + "#/tasks/later")
+	b.until(`document.querySelector("#task .notice")?.innerText.includes("long")`)
+
+	b.open(p.page + "#/tasks/long")
+	b.until(`document.getElementById("log")?.textContent === "begun\n"`)
+	b.do(chromedp.Click("[data-verb=cancel]"), chromedp.WaitVisible("#yes"), chromedp.Click("#yes"))
+	b.until(notes + `.startsWith("Task long is canceled.")`)
+	b.until(`document.querySelector(".headline .state").textContent === "killed"`)
+	b.screenshots("program-canceled")
+
+	b.do(chromedp.Click(`nav [data-page=failures]`))
+	const group = `[...document.querySelectorAll("main tbody tr")].find((r) => r.querySelector(".lastline").textContent.startsWith("no such file"))`
+	b.until(group + `?.querySelector("th").textContent.startsWith("3")`)
+	b.screenshots("program-failures")
+	checkNames(b)
+	b.do(chromedp.Evaluate(group+`.querySelector("button").focus()`, nil), chromedp.KeyEvent("\r"), chromedp.WaitVisible("#yes"), chromedp.Click("#yes"))
+	b.until(notes + `.startsWith("3 tasks are queued again.")`)
+	b.do(chromedp.Click(`nav [data-page=agents]`))
+	b.until(`document.querySelectorAll("main tbody tr").length === 1`)
+	b.screenshots("program-agents")
+	checkNames(b)
+	b.open(p.page + "#/?match=fails-1")
+	b.until(`document.querySelector("#tasks tbody .n")?.textContent === "2" && ` + state("fails-1", "failed"))
+
+	b.open(p.page + "#/tasks/huge")
+	b.until(`document.querySelector("[data-verb=hold]") !== null`)
+	b.do(chromedp.Click("[data-verb=hold]"))
+	b.until(`document.querySelector(".headline .state").textContent === "idle, held"`)
+	b.do(chromedp.Click("[data-verb=release]"))
+	b.until(`document.querySelector(".headline .state").textContent === "idle"`)
+}
