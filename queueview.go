@@ -105,13 +105,18 @@ func (q *queueView) Tasks(ctx context.Context, query web.Query) (web.Tasks, erro
 	limit = min(limit, listMost)
 	out := web.Tasks{Tasks: []web.Row{}}
 	err = q.look(ctx, func(v scheduler.View) {
-		var found []*task.Task
+		var found []*task.Task // the first of them, up to the end of the page
+		most := query.Offset + limit
 		for t := range v.Tasks() {
-			if fits(v, t, &query) {
-				found = append(found, t)
+			if !fits(v, t, &query) {
+				continue
+			}
+			out.Total++
+			if found = append(found, t); len(found) >= 2*most+1000 {
+				slices.SortFunc(found, order)
+				found = found[:most]
 			}
 		}
-		out.Total = len(found)
 		slices.SortFunc(found, order)
 		from := min(query.Offset, len(found))
 		for _, t := range found[from:min(from+limit, len(found))] {

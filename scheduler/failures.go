@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -82,20 +81,62 @@ func lastLine(text string) string {
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
-// What differs between failures that are the same: paths, addresses, numbers.
-var (
-	blurredPath   = regexp.MustCompile(`(?:[\w.+~-]*/)+[\w.+~@%-]*`)
-	blurredHex    = regexp.MustCompile(`\b(?:0x)?[0-9a-fA-F]*\d[0-9a-fA-F]{5,}\b`)
-	blurredNumber = regexp.MustCompile(`\d+`)
-)
-
-// blur puts a * for what differs between lines that say the same.
+// blur puts a * for what differs between lines that say the same: paths and
+// addresses, numbers, and what looks like a hash.
 func blur(line string) string {
 	const most = 200
 	if len(line) > most {
 		line = strings.ToValidUTF8(line[:most], "")
 	}
-	line = blurredPath.ReplaceAllString(line, "*")
-	line = blurredHex.ReplaceAllString(line, "*")
-	return blurredNumber.ReplaceAllString(line, "*")
+	var out strings.Builder
+	for len(line) > 0 {
+		n := 0
+		for n < len(line) && inWord(line[n]) {
+			n++
+		}
+		if n == 0 {
+			out.WriteByte(line[0])
+			line = line[1:]
+			continue
+		}
+		blurWord(&out, line[:n])
+		line = line[n:]
+	}
+	return out.String()
+}
+
+// inWord tells whether a byte is part of a word, a path or a number.
+func inWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || isDigit(c) || strings.IndexByte("_.+~@%-/", c) >= 0
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func blurWord(out *strings.Builder, word string) {
+	hex, digits := 0, 0
+	for i := range len(word) {
+		c := word[i]
+		if isDigit(c) {
+			digits++
+		}
+		if isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' {
+			hex++
+		}
+	}
+	body := strings.TrimRight(word, ".")
+	switch {
+	case strings.Contains(word, "/"), digits > 0 && hex == len(body) && hex >= 6,
+		digits > 0 && strings.HasPrefix(word, "0x"):
+		out.WriteString("*" + word[len(body):])
+	case digits == 0:
+		out.WriteString(word)
+	default:
+		for i := 0; i < len(word); i++ {
+			if !isDigit(word[i]) {
+				out.WriteByte(word[i])
+			} else if i == 0 || !isDigit(word[i-1]) {
+				out.WriteByte('*')
+			}
+		}
+	}
 }
