@@ -187,15 +187,15 @@ func timely[T any](r *http.Request, ask func(context.Context, *http.Request) (T,
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
 	defer cancel()
 	v, err := ask(ctx, r)
-	return v, inTime(ctx, err)
+	return v, inTime(ctx, err, "cmdq is busy")
 }
 
 // inTime is what became of what had so long: if its context ran out, that is the
 // reason, whatever was made of it.
-func inTime(ctx context.Context, err error) error {
+func inTime(ctx context.Context, err error, busy string) error {
 	var e *Error
 	if !errors.As(err, &e) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return Busy("cmdq is busy; a change that was asked for may still be made")
+		return Busy("%s", busy)
 	}
 	return err
 }

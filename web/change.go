@@ -92,7 +92,7 @@ func (a *API) outcome(w http.ResponseWriter, r *http.Request, change func(contex
 	defer cancel()
 	o, err := change(ctx)
 	if err != nil {
-		return inTime(ctx, err)
+		return inTime(ctx, err, "cmdq is busy; what was asked for may still be done")
 	}
 	o.Changed = list(o.Changed)
 	writeJSON(w, http.StatusOK, o)

@@ -326,7 +326,7 @@ func TestLeftAlone(t *testing.T) {
 		if time.Sleep(linger - 1); !h.Watched() {
 			t.Error("given up early")
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		if h.Watched() || h.size != 0 {
 			t.Error("still watched", h.size)
