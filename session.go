@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -129,7 +130,7 @@ func (s *session) start(first scheduler.Event, n needs) error {
 	if err := s.reachable(n); err != nil {
 		return err
 	}
-	s.metrics = metrics.New(metrics.Config{Version: version(), Now: s.standing})
+	s.metrics = metrics.New(metrics.Config{Version: strings.TrimPrefix(version(), "cmdq "), Now: s.standing})
 	var err error
 	if s.resumed, err = s.resume(); err != nil {
 		return err
