@@ -18,6 +18,7 @@ type memory struct {
 	unwanted  map[string]string
 	allEnded  bool
 	file      string
+	policy    task.Policy
 }
 
 type kept struct {
@@ -51,6 +52,8 @@ func (m *memory) keep(records []Record, q *queue.Queue) {
 			m.allEnded = true
 		case Applied:
 			m.file = r.File
+		case Governed:
+			m.policy = *r.Policy
 		default:
 			m.keepTask(r.Task, q)
 		}
@@ -83,7 +86,7 @@ func clone(t *task.Task) task.Task {
 
 // saved is what a restart gets.
 func (m *memory) saved() Saved {
-	s := Saved{Framework: m.framework, File: m.file}
+	s := Saved{Framework: m.framework, File: m.file, Policy: m.policy}
 	for _, id := range slices.Sorted(maps.Keys(m.unwanted)) {
 		s.Unwanted = append(s.Unwanted, Launch{id, m.unwanted[id]})
 	}

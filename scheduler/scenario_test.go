@@ -102,6 +102,7 @@ type env struct {
 	now     time.Time
 	out     bytes.Buffer
 	uuids   int
+	policy  task.Policy
 	quiet   bool
 	over    bool // the run is; restart begins anew
 }
@@ -166,6 +167,12 @@ func (e *env) play(line string) {
 			ids = append(ids, task.ID(id))
 		}
 		e.step(cancelOf(ids...))
+	case "groups":
+		e.groups(rest)
+	case "hold", "release", "retry", "cancel-by", "submit":
+		e.ask(word, rest)
+	case "explain":
+		e.explain(rest)
 	case "interrupt":
 		e.step(Interrupt{})
 	case "detach":
@@ -244,6 +251,8 @@ func (e *env) config(text string) {
 			e.s.cfg.ConnectTimeout = d
 		case "quiet":
 			e.quiet = true
+		case "run":
+			_, e.s.cfg.Run = parseGroup(e.t, v)
 		default:
 			e.t.Fatalf("unknown setting %q", f)
 		}
@@ -267,8 +276,8 @@ func (e *env) restart(how string) {
 // load reads "id key=value … ; id …".
 func (e *env) load(text string) Load {
 	var tasks []task.Task
-	for i, part := range strings.Split(text, ";") {
-		fields := strings.Fields(part)
+	for part := range strings.SplitSeq(text, ";") {
+		count, fields := 0, strings.Fields(part)
 		if len(fields) == 0 {
 			continue
 		}
@@ -301,13 +310,22 @@ func (e *env) load(text string) Load {
 				spec.Executor = task.Executor(v)
 			case "name":
 				spec.Name = v
+			case "count":
+				count = int(n)
 			default:
-				e.t.Fatalf("unknown field %q", f)
+				e.rule(spec, k, v)
 			}
 		}
-		tasks = append(tasks, task.Task{ID: spec.ID, Spec: spec, Index: -1, Seq: uint64(i), Submitted: e.now})
+		one := task.Task{ID: spec.ID, Spec: spec, Index: -1, Seq: uint64(len(tasks)), Submitted: e.now}
+		if count == 0 {
+			tasks = append(tasks, one)
+		}
+		for i := range count {
+			one.ID, one.Index, one.Seq = task.ID(fmt.Sprintf("%s-%d", spec.ID, i)), i, uint64(len(tasks))
+			tasks = append(tasks, one)
+		}
 	}
-	return Load{Tasks: tasks}
+	return Load{Tasks: tasks, Policy: e.policy}
 }
 
 // parseOffer reads "o1 agent=a1 cpus=4 mem=1000 cpus(role)=1".
@@ -326,6 +344,14 @@ func parseOffer(t *testing.T, text string) mesos.Offer {
 		}
 		if k == "arch" {
 			o.Attributes = append(o.Attributes, mesos.Attribute{Name: k, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: v}})
+			continue
+		}
+		if a, ok := strings.CutPrefix(k, "@"); ok {
+			o.Attributes = append(o.Attributes, parseAttribute(a, v))
+			continue
+		}
+		if name, _, _ := strings.Cut(k, "("); name == "ports" && strings.Contains(v, "-") {
+			o.Resources = append(o.Resources, parsePorts(t, k, v))
 			continue
 		}
 		n, err := strconv.ParseFloat(v, 64)
@@ -433,7 +459,7 @@ func executorLost(text string) ExecutorLost {
 func testExecutor(byDefault bool) ExecutorConfig {
 	return ExecutorConfig{Default: byDefault, Cost: task.Resources{CPUs: 100, Mem: 64}, Command: "exec ./cmdq executor",
 		URI: func() string { return "http://h:1/cmdq-abc" }, File: "cmdq", Arch: "amd64", Idle: time.Minute,
-		Data: func(t *task.Task, n int, _ []task.Variable) []byte { return []byte(t.Command()) }}
+		Data: func(t *task.Task, n int, more []task.Variable) []byte { return dataWith(t, more) }}
 }
 
 func downError(text string) error {

@@ -40,6 +40,9 @@ func (e *env) print(eff Effects) {
 		}
 		fmt.Fprintf(&e.out, "%s %s%s %s\n", at, n.Level, who, n.Text)
 	}
+	for _, answer := range eff.Answers {
+		answer()
+	}
 	if eff.Over != nil {
 		names := [...]string{"drained", "interrupted", "no master", "refused", "detached"}
 		fmt.Fprintf(&e.out, "%s over: %s, torn down: %v %s\n", at, names[eff.Over.Why], eff.Over.Torn, eff.Over.Message)
@@ -81,7 +84,7 @@ func describe(c *sched.Call) string {
 					if i > 0 {
 						out += " "
 					}
-					out += fmt.Sprintf("%s=%g", r.Name, r.Scalar.Value)
+					out += r.Name + "=" + amount(&r)
 					if r.GetRole() != "*" {
 						out += "@" + r.GetRole()
 					}
@@ -89,6 +92,7 @@ func describe(c *sched.Call) string {
 				if x := t.Executor; x != nil {
 					out += " in " + x.ExecutorID.Value
 				}
+				out += containerText(t.Container) + portsText(&t)
 				out += ")"
 			}
 		}
