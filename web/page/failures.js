@@ -14,6 +14,7 @@ export class Failures {
 	#trouble = "";
 	#timer = 0;
 	#took = 0;
+	#loaded = 0; // when
 
 	constructor(root, page) {
 		this.#page = page;
@@ -48,7 +49,8 @@ export class Failures {
 	}
 
 	#soon() {
-		this.#timer ||= setTimeout(() => this.#load(), Math.max(rest, 10 * this.#took));
+		const next = this.#loaded + Math.max(rest, 10 * this.#took);
+		this.#timer ||= setTimeout(() => this.#load(), Math.max(0, next - performance.now()));
 	}
 
 	async #load() {
@@ -59,7 +61,8 @@ export class Failures {
 			if (this.#page.closed.aborted) return;
 			if (!(e instanceof Lost)) this.#trouble = e.message;
 		}
-		this.#took = performance.now() - began;
+		this.#loaded = performance.now();
+		this.#took = this.#loaded - began;
 		this.#timer = 0;
 		this.#draw();
 	}

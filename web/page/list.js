@@ -28,11 +28,13 @@ export class List {
 	#parts = {};
 	#where = {};
 	#rows = [];
+	#fresh = new Map(); // rows that came while a list was under way, by id
 	#total = null;
 	#trouble = "";
 	#chosen = new Set(); // ids
 	#loading = null; // an AbortController
 	#took = 0;
+	#loaded = 0; // when
 	#timers = {};
 
 	constructor(root, page) {
@@ -61,6 +63,7 @@ export class List {
 	}
 
 	task(row) {
+		if (this.#loading) this.#fresh.set(row.id, row);
 		const at = this.#rows.findIndex((r) => r.id === row.id);
 		if (at >= 0) {
 			this.#rows[at] = row;
@@ -92,7 +95,8 @@ export class List {
 
 	// soon loads the list again, but not all the time.
 	#soon() {
-		this.#later("load", Math.max(rest, 10 * this.#took), () => {
+		const next = this.#loaded + Math.max(rest, 10 * this.#took);
+		this.#later("load", Math.max(redraw, next - performance.now()), () => {
 			if (this.#loading) this.#soon();
 			else this.#load();
 		});
@@ -102,13 +106,14 @@ export class List {
 		this.#loading?.abort();
 		const loading = (this.#loading = new AbortController());
 		const began = performance.now();
+		this.#fresh.clear();
 		try {
 			const answer = await read("tasks?" + this.#query(), loading.signal);
 			if (answer.total > 0 && this.#offset >= answer.total) {
 				location.replace(this.#at({ offset: Math.floor((answer.total - 1) / size) * size }));
 				return;
 			}
-			[this.#rows, this.#total, this.#trouble] = [answer.tasks ?? [], answer.total, ""];
+			[this.#rows, this.#total, this.#trouble] = [answer.tasks.map((r) => this.#fresh.get(r.id) ?? r), answer.total, ""];
 		} catch (e) {
 			if (loading.signal.aborted) return;
 			if (!(e instanceof Lost)) [this.#rows, this.#total] = [[], null];
@@ -116,7 +121,8 @@ export class List {
 		} finally {
 			if (loading === this.#loading) this.#loading = null;
 		}
-		this.#took = performance.now() - began;
+		this.#loaded = performance.now();
+		this.#took = this.#loaded - began;
 		this.#draw();
 	}
 
@@ -176,12 +182,13 @@ export class List {
 		if (this.#total === null) return el("p", { class: "quiet" }, "Asking for the tasks …");
 		if (!this.#rows.length) return this.#filtered ? el("p", { class: "empty" }, "No task fits. ", el("a", { href: "#/" }, "Show all tasks")) : null;
 		const all = this.#rows.every((r) => this.#chosen.has(r.id));
+		const grouped = this.#rows.some((r) => r.group);
 		return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Tasks" },
 			el("table", { class: "cards", id: "tasks" }, el("caption", { class: "unseen" }, "Tasks"),
 				el("thead", {}, el("tr", {},
 					el("th", { class: "check" }, el("label", {}, el("input", { type: "checkbox", id: "all", checked: all }), el("span", { class: "unseen" }, "all of this page"))),
-					columns.map((c) => this.#head(c)))),
-				el("tbody", {}, this.#rows.map((r) => this.#row(r)))));
+					columns.map((c) => (c[1] !== "Group" || grouped) && this.#head(c)))),
+				el("tbody", {}, this.#rows.map((r) => this.#row(r, grouped)))));
 	}
 
 	// head sorts up, then down, then as the queue is.
@@ -193,7 +200,7 @@ export class List {
 		return el("th", { scope: "col", class: kind, "aria-sort": order }, el("a", { href: this.#at({ sort: next, offset: 0 }), "data-sort": key }, name));
 	}
 
-	#row(r) {
+	#row(r, grouped) {
 		const cell = (label, kind, ...value) => el("td", { class: kind, "data-label": label }, ...value);
 		const id = plain(r.id), end = result(r);
 		return el("tr", { "data-key": r.id },
@@ -201,7 +208,7 @@ export class List {
 			el("th", { scope: "row", class: "name" }, el("a", { href: taskAt(r.id) }, id)),
 			el("td", { class: "first" }, state(r)),
 			el("td", { class: "command" }, el("code", { class: "clip", title: plain(r.command) }, plain(r.command))),
-			cell("group", "name", r.group ? el("a", { href: listAt({ group: r.group }) }, plain(r.group)) : null),
+			grouped && cell("group", "name", r.group ? el("a", { href: listAt({ group: r.group }) }, plain(r.group)) : null),
 			cell("attempts", "n", r.attempts ? count(r.attempts) : null),
 			cell("on", "host", r.host ? plain(r.host) : null),
 			cell("submitted", "time", when(r.submitted)),

@@ -96,7 +96,7 @@ function told(next) {
 	view?.status(status, before);
 	const failed = (status.states.failed ?? 0) + (status.states.killed ?? 0);
 	say(find("failed"), failed ? count(failed) : "");
-	say(find("about"), "cmdq " + plain(status.version) + (status.framework ? ", framework " + plain(status.framework) : "") + ", " + plain(status.file));
+	say(find("about"), plain(status.version) + (status.framework ? ", framework " + plain(status.framework) : "") + ", " + plain(status.file));
 	title();
 }
 

@@ -19,6 +19,7 @@ export class Task {
 	#timer = 0;
 	#loading = false;
 	#stale = false;
+	#loaded = 0; // when
 
 	constructor(root, page, { id, query }) {
 		this.#page = page;
@@ -69,7 +70,7 @@ export class Task {
 
 	#soon(wait = rest) {
 		this.#stale = true;
-		if (!this.#timer && !this.#loading) this.#timer = setTimeout(() => this.#load(), wait);
+		if (!this.#timer && !this.#loading) this.#timer = setTimeout(() => this.#load(), Math.max(0, this.#loaded + wait - performance.now()));
 	}
 
 	async #load() {
@@ -83,7 +84,7 @@ export class Task {
 			if (this.#page.closed.aborted) return;
 			if (!(e instanceof Lost)) this.#trouble = e.message; // who is lost is told above
 		}
-		this.#loading = false;
+		[this.#loading, this.#loaded] = [false, performance.now()];
 		this.#draw();
 		if (this.#stale) this.#soon();
 	}
@@ -106,7 +107,7 @@ export class Task {
 }
 
 function why(reason) {
-	return el("div", { class: "notice" }, el("p", {}, plain(reason.text)), reason.evidence?.length ? el("ul", {}, reason.evidence.map((line) => el("li", {}, plain(line)))) : null);
+	return el("div", { class: "notice why" }, el("p", {}, plain(reason.text)), reason.evidence?.length ? el("ul", {}, reason.evidence.map((line) => el("li", {}, plain(line)))) : null);
 }
 
 function launches(t) {

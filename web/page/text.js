@@ -93,13 +93,18 @@ export function state(row) {
 	return el("span", { class: "state " + (colors[row.state] ?? "still") }, plain(row.state) + (row.waits ? ", " + plain(row.waits) : ""));
 }
 
-// result is how a task or a launch ended, in a line; "" while there is nothing to say.
+// What Mesos says of an end that its number or signal says as well.
+const known = /^Command (exited with status|terminated with signal)/;
+
+// result is how a task or a launch ended, in a line; "" while there is nothing to
+// say, and of what ended well.
 export function result(row) {
 	const parts = [];
+	if (row.state === "finished" || row.state === "TASK_FINISHED") return "";
 	if (row.signal) parts.push(row.signal);
 	else if (row.exit_code) parts.push("exit " + row.exit_code);
 	if (row.reason) parts.push(row.reason);
-	if (row.message) parts.push(row.message);
+	if (row.message && !(parts.length && known.test(row.message))) parts.push(row.message);
 	return plain(parts.join(" · "));
 }
 
