@@ -92,22 +92,6 @@ func (v *verb) completeGroups(cmd *cobra.Command) {
 	})
 }
 
-// completeAgents completes --agent with the hosts.
-func (v *verb) completeAgents(cmd *cobra.Command) {
-	completeFlag(cmd, "agent", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return v.completed(func(ctx context.Context, q web.Queue) ([]cobra.Completion, error) {
-			s, err := q.Status(ctx)
-			var words []cobra.Completion
-			for i := range s.Agents {
-				if host := s.Agents[i].Host; !slices.Contains(words, host) && plain(host) == host {
-					words = append(words, host)
-				}
-			}
-			return words, err
-		})
-	})
-}
-
 // complete completes the flags of ls.
 func (f *filters) complete(cmd *cobra.Command, v *verb) {
 	completeFlag(cmd, "state", cobra.FixedCompletions(stateNames, cobra.ShellCompDirectiveDefault)) // directories, too
@@ -116,5 +100,22 @@ func (f *filters) complete(cmd *cobra.Command, v *verb) {
 		sorts = append(sorts, "-"+name)
 	}
 	completeFlag(cmd, "sort", cobra.FixedCompletions(sorts, cobra.ShellCompDirectiveNoFileComp))
-	v.completeAgents(cmd)
+	completeFlag(cmd, "agent", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if f.sortOut(v) != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return v.completed(hosts)
+	})
+}
+
+// hosts are those of the agents, without any that a shell had to quote.
+func hosts(ctx context.Context, q web.Queue) ([]cobra.Completion, error) {
+	s, err := q.Status(ctx)
+	var words []cobra.Completion
+	for i := range s.Agents {
+		if host := s.Agents[i].Host; !slices.Contains(words, host) && quoteWord(host) == host {
+			words = append(words, host)
+		}
+	}
+	return words, err
 }

@@ -116,7 +116,7 @@ func (f *filters) check(v *verb) error {
 // that cmdq keeps its journal in, and for ls states of tasks too. A directory
 // that has the name of a state can be given as ./failed.
 func (f *filters) sortOut(v *verb) error {
-	dirs := 0
+	var dir string
 	for _, given := range f.states {
 		names := strings.Split(given, ",")
 		known := 0
@@ -130,16 +130,17 @@ func (f *filters) sortOut(v *verb) error {
 			f.query.States = append(f.query.States, names...)
 		case known > 0 || given == "":
 			return usage("--state %q: want states of tasks (%s), or the directory that cmdq keeps its journal in", given, strings.Join(stateNames, ", "))
+		case dir != "" && dir != given: // completion reads the flags twice
+			return usage("--state names two directories, %q and %q; the states of tasks are %s", dir, given, strings.Join(stateNames, ", "))
 		default:
-			v.state = given
-			dirs++
+			dir = given
 		}
 	}
-	switch {
-	case dirs > 1:
-		return usage("--state names %d directories; the states of tasks are %s", dirs, strings.Join(stateNames, ", "))
-	case dirs == 1 && filepath.Base(v.state) == v.state && !isDirectory(v.state):
-		return usage("--state %q: there is no such directory, and no such state; those of tasks are %s", v.state, strings.Join(stateNames, ", "))
+	if dir == "" {
+		return nil
+	}
+	if v.state = dir; filepath.Base(dir) == dir && !isDirectory(dir) {
+		return usage("--state %q: there is no such directory, and no such state; those of tasks are %s", dir, strings.Join(stateNames, ", "))
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ const pageSize = 1000
 func listed(ctx context.Context, q web.Queue, query web.Query, limit int) (web.Tasks, error) {
 	var all web.Tasks
 	seen := map[string]bool{}
-	for query.Offset = 0; ; query.Offset += pageSize {
+	for {
 		query.Limit = pageSize
 		if limit > 0 {
 			query.Limit = min(pageSize, limit-len(all.Tasks))
@@ -169,7 +170,8 @@ func listed(ctx context.Context, q web.Queue, query web.Query, limit int) (web.T
 				all.Tasks = append(all.Tasks, row)
 			}
 		}
-		if len(some.Tasks) < pageSize || len(all.Tasks) == limit {
+		query.Offset += len(some.Tasks)
+		if len(some.Tasks) < query.Limit || len(all.Tasks) == limit {
 			if all.Tasks == nil {
 				all.Tasks = []web.Row{} // an empty list in JSON
 			}

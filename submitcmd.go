@@ -186,11 +186,21 @@ func (s *submission) ofCommand(f *pflag.FlagSet, words []string) (data []byte, f
 		return nil, "", usage("submit: %q is no UTF-8 text, which all of a task has to be", word)
 	}
 	var b bytes.Buffer
-	if err := writeJSON(&b, map[string]any{"tasks": []any{says}}); err != nil { // JSON is YAML
+	if err := encodeJSON(&b, map[string]any{"tasks": []any{says}}, asYAML); err != nil {
 		return nil, "", usage("submit: %w", err)
 	}
 	folder, err = absolute("")
 	return b.Bytes(), folder, err
+}
+
+// asYAML makes YAML of JSON, together with what JSON escapes itself: of the
+// characters that cannot be seen YAML refuses some, and takes others for the end
+// of a line; and it knows no surrogates.
+func asYAML(c rune) string {
+	if c > 0xFFFF {
+		return string(c)
+	}
+	return fmt.Sprintf(`\u%04x`, c)
 }
 
 // field is what a flag is called in a tasks file.

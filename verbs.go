@@ -156,7 +156,7 @@ func (v *verb) print(cmd *cobra.Command, answer any, words func(*paper)) error {
 	p := newPaper(out)
 	if v.json {
 		if err := writeJSON(&p.text, answer); err != nil {
-			return err
+			return &exit{exitFailed, fmt.Errorf("print: %w", err)}
 		}
 	} else {
 		words(p)
@@ -170,22 +170,30 @@ func (v *verb) print(cmd *cobra.Command, answer any, words func(*paper)) error {
 // writeJSON writes a value as the API does, in one line. What a terminal would
 // obey is escaped in it, which changes nothing of what it says.
 func writeJSON(w io.Writer, v any) error {
+	return encodeJSON(w, v, func(c rune) string {
+		if c > 0xFFFF {
+			high, low := utf16.EncodeRune(c)
+			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+		}
+		return fmt.Sprintf(`\u%04x`, c)
+	})
+}
+
+// encodeJSON writes a value as JSON, in which a function says what stands for a
+// character that cannot be seen.
+func encodeJSON(w io.Writer, v any, escape func(rune) string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("print: %w", err)
+		return err
 	}
 	out := bufio.NewWriter(w)
 	for _, c := range b.String() {
-		switch {
-		case c == '\n' || unicode.IsGraphic(c):
+		if c == '\n' || unicode.IsGraphic(c) {
 			out.WriteRune(c)
-		case c > 0xFFFF:
-			high, low := utf16.EncodeRune(c)
-			fmt.Fprintf(out, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(out, `\u%04x`, c)
+		} else {
+			out.WriteString(escape(c))
 		}
 	}
 	return out.Flush() // remembers the first error

@@ -65,13 +65,14 @@ type waiter struct {
 	status web.Status         // where all tasks are waited for
 	stale  bool               // it may be over, and has to be asked
 	asked  time.Time
+	took   time.Duration // until that was answered
 }
 
 // Bounds of how often is asked, beside what comes by itself.
 const (
 	oftenEnough = 200 * time.Millisecond
-	manyTasks   = 100             // are asked for page by page
-	manyOften   = 5 * time.Second // then
+	share       = 20  // of the time may be spent on it, one part in so many
+	manyTasks   = 100 // are asked for page by page
 	askAnyway   = 10 * time.Second
 )
 
@@ -147,7 +148,7 @@ func (w *waiter) follow(ctx context.Context, client *web.Client) error {
 	}()
 	tick := time.NewTicker(oftenEnough)
 	defer tick.Stop()
-	w.stale, w.asked = true, time.Time{}
+	w.stale, w.asked, w.took = true, time.Time{}, 0
 	for {
 		if w.due() {
 			if err := w.look(ctx, client); err != nil {
@@ -172,11 +173,8 @@ func (w *waiter) follow(ctx context.Context, client *web.Client) error {
 
 // due tells whether it is time to ask again.
 func (w *waiter) due() bool {
-	since, pause := time.Since(w.asked), oftenEnough
-	if len(w.open) > manyTasks {
-		pause = manyOften
-	}
-	return w.stale && since >= pause || since >= askAnyway
+	since, pause := time.Since(w.asked), max(oftenEnough, share*w.took)
+	return since >= pause && (w.stale || since >= askAnyway)
 }
 
 // hear takes in what changed.
@@ -214,6 +212,7 @@ func (w *waiter) note(t web.Row) {
 // look asks how all that is waited for stands.
 func (w *waiter) look(ctx context.Context, q web.Queue) error {
 	var err error
+	began := time.Now()
 	switch {
 	case len(w.ids) == 0:
 		w.status, err = q.Status(ctx)
@@ -222,7 +221,7 @@ func (w *waiter) look(ctx context.Context, q web.Queue) error {
 	default:
 		err = w.each(ctx, q, slices.Sorted(maps.Keys(w.open)))
 	}
-	w.stale, w.asked = false, time.Now()
+	w.stale, w.asked, w.took = false, time.Now(), time.Since(began)
 	return err
 }
 
