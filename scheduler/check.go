@@ -65,13 +65,16 @@ func (s *state) check() error {
 
 // checkGroups counts the groups anew, and the tasks that are parked.
 func (s *state) checkGroups() error {
-	running, failed := map[string]int{}, map[string]int{}
+	running, open, failed := map[string]int{}, map[string]int{}, map[string]int{}
 	var busy int64
 	parked := 0
 	for t := range s.queue.All() {
 		for _, name := range groupsOf(t) {
 			if t.State.Active() {
 				running[name]++
+			}
+			if !t.State.Terminal() {
+				open[name]++
 			}
 			if t.State == task.Failed {
 				failed[name]++
@@ -85,8 +88,9 @@ func (s *state) checkGroups() error {
 		}
 	}
 	for name, g := range s.groups {
-		if g.running != running[name] || g.failed != failed[name] {
-			return fmt.Errorf("group %q: %d running and %d failed, counted %d and %d", name, g.running, g.failed, running[name], failed[name])
+		if g.running != running[name] || g.open != open[name] || g.failed != failed[name] {
+			return fmt.Errorf("group %q: %d running, %d open and %d failed, counted %d, %d and %d", name,
+				running[name], open[name], failed[name], g.running, g.open, g.failed)
 		}
 	}
 	switch {

@@ -39,7 +39,8 @@ func (e *Effects) add(o Effects) {
 type Kind uint8
 
 // The kinds of records: the first five are about a task, the next three about
-// the framework that we are, then two about launches, one about the run and one about the tasks file.
+// the framework that we are, then two about launches, three about the tasks file and the run, and two
+// about notices.
 const (
 	Queued   Kind = iota // new in the queue, or queued again after a reload
 	Launched             // a launch was decided
@@ -57,10 +58,13 @@ const (
 	Governed // this is the policy of the tasks file
 	AllEnded // every task has ended, and so has the run
 	Applied  // all that the tasks file says is in the queue, or not any more
+
+	Owed  // somebody is to be told of an end
+	Tried // this is how far the delivery of a notice is
 )
 
 var kindNames = [...]string{"queued", "launched", "changed", "retrying", "ended",
-	"identified", "dropped", "torn down", "unwanted", "gone", "governed", "all ended", "applied"}
+	"identified", "dropped", "torn down", "unwanted", "gone", "governed", "all ended", "applied", "owed", "tried"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -76,6 +80,8 @@ type Record struct {
 	Launch    *Launch      // of the kinds about a launch
 	Policy    *task.Policy // of Governed
 	File      string       // of Applied: Load.File, or empty
+	Notice    *Notice      // of Owed
+	Delivery  *Delivery    // of Tried
 }
 
 // Framework is who we are to the master.

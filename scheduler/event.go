@@ -70,6 +70,12 @@ type (
 		Change Change
 		Answer func(Outcome)
 	}
+	// Noted says how far the delivery of a notice is. Answer is called once that
+	// is stored.
+	Noted struct {
+		Delivery Delivery
+		Answer   func()
+	}
 	// Interrupt asks cmdq to stop: no launches, kill what runs, tear down.
 	Interrupt struct{}
 	// Detach asks cmdq to go away and leave alone what runs.
@@ -103,6 +109,7 @@ func (Restored) event()     {}
 func (Load) event()         {}
 func (Unchanged) event()    {}
 func (Asked) event()        {}
+func (Noted) event()        {}
 func (Interrupt) event()    {}
 func (Detach) event()       {}
 func (Collected) event()    {}

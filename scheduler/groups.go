@@ -15,6 +15,7 @@ import (
 // group is how a group of tasks stands. The whole run is the group "".
 type group struct {
 	running int // active tasks
+	open    int // tasks that have not ended
 	failed  int // tasks that are failed now
 	stopped bool
 }
@@ -75,7 +76,9 @@ func (s *state) countOut(t *task.Task) {
 func (s *state) failedIn(t *task.Task) {
 	for _, name := range groupsOf(t) {
 		g := s.group(name)
-		g.failed++
+		if g.failed++; g.failed == 1 {
+			s.failures = append(s.failures, firstFailure{name, t})
+		}
 		s.stopIfTooMany(name, g)
 	}
 }
@@ -184,6 +187,9 @@ func (s *state) regroup() {
 			g := s.group(name)
 			if t.State.Active() {
 				g.running++
+			}
+			if !t.State.Terminal() {
+				g.open++
 			}
 			if t.State == task.Failed {
 				g.failed++

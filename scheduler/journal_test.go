@@ -19,6 +19,7 @@ type memory struct {
 	allEnded  bool
 	file      string
 	policy    task.Policy
+	notices   []*Notice // that came to be owed
 }
 
 type kept struct {
@@ -54,6 +55,9 @@ func (m *memory) keep(records []Record, q *queue.Queue) {
 			m.file = r.File
 		case Governed:
 			m.policy = *r.Policy
+		case Owed:
+			m.notices = append(m.notices, r.Notice)
+		case Tried: // a restart knows no less without it
 		default:
 			m.keepTask(r.Task, q)
 		}

@@ -71,6 +71,7 @@ func (s *state) enqueue(t task.Task) {
 	if err != nil {
 		panic("scheduler: " + err.Error()) // the reader lets no id stand twice
 	}
+	s.openIn(added)
 	if added.Held {
 		s.queue.Park(added.ID)
 	}
@@ -134,6 +135,9 @@ func (s *state) replace(t, n *task.Task, same bool) {
 	old := s.queue.Remove(t.ID)
 	if old.State == task.Failed {
 		s.notFailedIn(old)
+	}
+	if !old.State.Terminal() {
+		s.closedIn(old)
 	}
 	if same {
 		fresh = *old

@@ -82,6 +82,7 @@ func (s *state) conclude(t *task.Task, a *task.Attempt) {
 	if t.State == task.Failed {
 		s.failedIn(t)
 	}
+	s.closedIn(t)
 	s.dependents(t)
 	s.pace.ended(s.now)
 	if a != nil && t.State == task.Finished && !a.Started.IsZero() {

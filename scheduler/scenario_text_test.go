@@ -58,6 +58,10 @@ func subject(r Record) string {
 		return r.Framework.ID
 	case r.Launch != nil:
 		return r.Launch.ID
+	case r.Notice != nil:
+		return fmt.Sprintf("%q of %s", r.Notice.To.Command, groupWords(r.Notice.Group))
+	case r.Delivery != nil:
+		return r.Delivery.ID
 	case r.Kind == Applied:
 		return "file " + r.File
 	}

@@ -37,7 +37,9 @@ type state struct {
 	policy   task.Policy
 	roles    map[string]bool // of tasks, beside that of the run
 	groups   map[string]*group
-	stopping []string // groups that have just been stopped
+	stopping []string       // groups that have just been stopped
+	failures []firstFailure // of the step under way
+	closed   []string       // groups of which it ended the last task
 	deps     deps
 	inVain   []task.ID // tasks whose dependencies cannot finish any more
 	seq      uint64    // the last place that was given to a task that was submitted
@@ -120,6 +122,8 @@ func (s *state) step(now time.Time, ev Event) Effects {
 		s.onCollected(ev)
 	case Asked:
 		s.onAsked(ev)
+	case Noted:
+		s.onNoted(ev)
 	case Interrupt:
 		s.onInterrupt()
 	case Detach:
@@ -129,6 +133,7 @@ func (s *state) step(now time.Time, ev Event) Effects {
 		panic(fmt.Sprintf("scheduler: unknown event %T", ev))
 	}
 	s.tick()
+	s.oweNotices()
 	eff := s.eff
 	s.eff = Effects{}
 	return eff
