@@ -24,9 +24,9 @@ import (
 )
 
 // journalView makes a Queue of the journal in a state directory, for what may be
-// asked when no cmdq runs; nil: nothing is read there. Without a journal its
-// error is fs.ErrNotExist.
-var journalView func(state string) (web.Queue, error)
+// asked when no cmdq runs. Without a journal its error is fs.ErrNotExist. Tests
+// put others in its place.
+var journalView = openFrozen
 
 // verb is what the verbs have in common: they ask the cmdq that runs with a state
 // directory, or read what it left there.
@@ -86,7 +86,7 @@ func (v *verb) find(ctx context.Context, orJournal bool) (*web.Client, web.Queue
 // journal opens what a cmdq left that has ended. If it will not do, the error
 // says what is there.
 func (v *verb) journal(willDo bool) (web.Queue, error) {
-	if willDo && journalView != nil {
+	if willDo {
 		q, err := journalView(v.state)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, v.nothingThere()
