@@ -62,6 +62,13 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	}
 }
 
+// newSpec decodes a spec of its own.
+func newSpec(payload []byte, texts *texts) (*task.Spec, error) {
+	s := new(task.Spec)
+	err := decodeSpec(s, payload, texts)
+	return s, err
+}
+
 // TestEveryField: whatever a task, a spec or a run has comes back, so that nobody
 // can add a field that a restart forgets.
 func TestEveryField(t *testing.T) {
@@ -70,7 +77,7 @@ func TestEveryField(t *testing.T) {
 	fill(t, reflect.ValueOf(&one).Elem(), &n)
 	var e encoder
 	encodeTask(&e, one, 7)
-	got, spec, err := decodeTask(e.b, &texts{})
+	got, spec, err := decodeTask(new(task.Task), e.b, &texts{})
 	if err != nil || spec != 7 || !reflect.DeepEqual(got, one) {
 		t.Errorf("a task: %v\n%+v\n%+v", err, got.Task, one.Task)
 	}
@@ -78,7 +85,7 @@ func TestEveryField(t *testing.T) {
 	fill(t, reflect.ValueOf(&s).Elem(), &n)
 	e.b = nil
 	encodeSpec(&e, &s)
-	if got, err := decodeSpec(e.b, &texts{}); err != nil || !reflect.DeepEqual(got, &s) {
+	if got, err := newSpec(e.b, &texts{}); err != nil || !reflect.DeepEqual(got, &s) {
 		t.Errorf("a spec: %v\n%+v\n%+v", err, got, &s)
 	}
 	var r Run
@@ -99,7 +106,7 @@ func TestExtremes(t *testing.T) {
 	} {
 		var e encoder
 		encodeTask(&e, want, math.MaxUint64)
-		got, spec, err := decodeTask(e.b, &texts{})
+		got, spec, err := decodeTask(new(task.Task), e.b, &texts{})
 		if err != nil || spec != math.MaxUint64 || !reflect.DeepEqual(got, want) {
 			t.Errorf("%v\n%+v\n%+v", err, got.Task, want.Task)
 		}
@@ -131,7 +138,7 @@ func TestCutRecord(t *testing.T) {
 	}
 	fields := 0
 	for i := range e.b {
-		if _, _, err := decodeTask(e.b[:i], &texts{}); err == nil {
+		if _, _, err := decodeTask(new(task.Task), e.b[:i], &texts{}); err == nil {
 			fields++
 		}
 	}
@@ -145,8 +152,8 @@ func TestSharedTexts(t *testing.T) {
 	shared := &texts{}
 	var e encoder
 	encodeSpec(&e, &task.Spec{Command: "true", Env: map[string]string{"A": "a"}, Rules: &task.Rules{Group: "g"}})
-	one, err1 := decodeSpec(e.b, shared)
-	two, err2 := decodeSpec(e.b, shared)
+	one, err1 := newSpec(e.b, shared)
+	two, err2 := newSpec(e.b, shared)
 	if err1 != nil || err2 != nil || reflect.ValueOf(one.Env).Pointer() != reflect.ValueOf(two.Env).Pointer() {
 		t.Errorf("%v, %v: maps are not shared", err1, err2)
 	}
@@ -168,7 +175,7 @@ func TestLines(t *testing.T) {
 	for _, want := range [][]string{nil, {""}, {"a"}, {"", "a", "", "\x00\n", string(make([]byte, 300)), ""}, make([]string, task.MaxCount)} {
 		var e encoder
 		encodeSpec(&e, &task.Spec{Series: &task.Series{First: 2, Lines: want}})
-		got, err := decodeSpec(e.b, &texts{})
+		got, err := newSpec(e.b, &texts{})
 		if err != nil || !reflect.DeepEqual(got.Series, &task.Series{First: 2, Lines: want}) {
 			t.Errorf("%d lines: %v", len(want), err)
 		}
@@ -177,7 +184,7 @@ func TestLines(t *testing.T) {
 		"many": make([]byte, task.MaxCount+1)} {
 		var e encoder
 		e.message(20, func() { e.b = append(e.b, bad...) })
-		if _, err := decodeSpec(e.b, &texts{}); err == nil {
+		if _, err := newSpec(e.b, &texts{}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -19,10 +19,10 @@ func (d *decoder) whole() int {
 	return int(v)
 }
 
-// decodeTask reads a task and the number of its spec. Its Spec is nil.
-func decodeTask(payload []byte, texts *texts) (Task, uint64, error) {
+// decodeTask reads a task into t, and the number of its spec. Its Spec is nil.
+func decodeTask(t *task.Task, payload []byte, texts *texts) (Task, uint64, error) {
 	d := &decoder{rest: payload, texts: texts}
-	t := &task.Task{}
+	*t = task.Task{}
 	out, spec := Task{Task: t}, uint64(0)
 	for d.next() {
 		switch d.number {
@@ -183,9 +183,10 @@ func decodeExit(d *decoder) task.Exit {
 	return x
 }
 
-func decodeSpec(payload []byte, texts *texts) (*task.Spec, error) {
+// decodeSpec reads a spec into s.
+func decodeSpec(s *task.Spec, payload []byte, texts *texts) error {
 	d := &decoder{rest: payload, texts: texts}
-	s := &task.Spec{}
+	*s = task.Spec{}
 	for d.next() {
 		switch d.number {
 		case 1:
@@ -240,7 +241,7 @@ func decodeSpec(payload []byte, texts *texts) (*task.Spec, error) {
 			d.unknown()
 		}
 	}
-	return s, d.err
+	return d.err
 }
 
 func series(s *task.Spec) *task.Series {

@@ -32,16 +32,16 @@ func FuzzDecode(f *testing.F) {
 		var e encoder
 		switch kind % 4 {
 		case 0:
-			one, spec, err1 := decodeTask(payload, &texts{})
+			one, spec, err1 := decodeTask(new(task.Task), payload, &texts{})
 			if first, err = one, err1; err == nil {
 				encodeTask(&e, one, spec)
-				second, _, again = decodeTask(e.b, &texts{})
+				second, _, again = decodeTask(new(task.Task), e.b, &texts{})
 			}
 		case 1:
-			one, err1 := decodeSpec(payload, &texts{})
+			one, err1 := newSpec(payload, &texts{})
 			if first, err = one, err1; err == nil {
 				encodeSpec(&e, one)
-				second, again = decodeSpec(e.b, &texts{})
+				second, again = newSpec(e.b, &texts{})
 			}
 		case 2:
 			one, err1 := decodeRun(payload)

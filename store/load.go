@@ -37,12 +37,14 @@ func (s *Store) load() error {
 	in := index{unwanted: make(map[string]string), numbers: make(map[task.ID]uint64),
 		specs: make(map[uint64]uint64), recent: make(map[*task.Spec]uint64)}
 	r := newReader()
-	r.onHead = func(h head) { in.numbers = make(map[task.ID]uint64, h.tasks) }
+	r.onHead = func(h head) {
+		in.numbers, in.specs = make(map[task.ID]uint64, h.tasks), make(map[uint64]uint64, h.specs)
+	}
 	r.onRun = func(run Run) { in.run = run }
+	var spec task.Spec // the last one, which nobody keeps
 	r.onSpec = func(number uint64, payload []byte) error {
 		in.specs[maphash.Bytes(s.seed, payload)] = number
-		_, err := decodeSpec(payload, r.texts)
-		return err
+		return decodeSpec(&spec, payload, r.texts)
 	}
 	r.onTask = func(number, _ uint64, t Task) error {
 		in.numbers[t.Task.ID] = number
@@ -63,8 +65,9 @@ func (s *Store) load() error {
 	return nil
 }
 
-// Tasks gives all tasks in the order in which they were first stored. Specs
-// that are one record are one pointer. An error, a *Damaged among others, is the
+// Tasks gives all tasks in the order in which they were first stored. A Task is
+// good until the next one, and what it points to for longer. Specs that are one
+// record are one pointer. An error, a *Damaged among others, is the
 // last that it gives.
 func (s *Store) Tasks() iter.Seq2[Task, error] {
 	return func(yield func(Task, error) bool) {
@@ -72,9 +75,9 @@ func (s *Store) Tasks() iter.Seq2[Task, error] {
 		r := newReader()
 		r.onHead = func(h head) { specs = make([]*task.Spec, 0, h.specs) }
 		r.onSpec = func(_ uint64, payload []byte) error {
-			spec, err := decodeSpec(payload, r.texts)
+			spec := &task.Spec{}
 			specs = append(specs, spec)
-			return err
+			return decodeSpec(spec, payload, r.texts)
 		}
 		r.onTask = func(_, spec uint64, t Task) error {
 			t.Task.Spec = specs[spec-1]

@@ -4,16 +4,19 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"cmdq/task"
 )
 
 // reader checks the records of a file and hands out what they hold.
 type reader struct {
 	texts *texts
-	most  uint64 // records that the file can have
-	txid  uint64 // of bbolt, the last
-	head  head   // as the file has it
-	found head   // counted
-	names int    // buckets so far
+	task  task.Task // the last one: a million need not be garbage
+	most  uint64    // records that the file can have
+	txid  uint64    // of bbolt, the last
+	head  head      // as the file has it
+	found head      // counted
+	names int       // buckets so far
 
 	onHead     func(head)
 	onRun      func(Run)
@@ -102,7 +105,7 @@ func (r *reader) payload(bucket string, key, payload []byte) (err error) {
 		if err != nil {
 			return err
 		}
-		t, spec, err := decodeTask(payload, r.texts)
+		t, spec, err := decodeTask(&r.task, payload, r.texts)
 		if err != nil {
 			return err
 		}
