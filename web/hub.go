@@ -29,10 +29,12 @@ const (
 // are encoded once, and kept for a while: each reader is somewhere in what is
 // kept. Who is further behind, or comes back after more than that, gets a reset
 // and goes on from there; so does everybody when too much changes at once. Its
-// methods may be called by many goroutines, and none of them waits.
+// methods may be called by many goroutines, and none of them waits for a reader.
 type Hub struct {
 	epoch   string      // tells the events of this Hub from those of one before
 	watched atomic.Bool // somebody reads, or may come back, and there is no flood
+
+	encoding sync.Mutex // held by flush, so that Close comes before or behind it; locked before mu
 
 	mu      sync.Mutex
 	tasks   []Event        // of this beat
@@ -107,6 +109,8 @@ func (h *Hub) drown() {
 
 // flush makes a chunk of what was gathered. There is one at a time.
 func (h *Hub) flush() {
+	h.encoding.Lock()
+	defer h.encoding.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.flood {
@@ -139,7 +143,9 @@ func (h *Hub) subside() {
 func encode(tasks []Event, status *Status) []byte {
 	var b bytes.Buffer
 	for _, e := range tasks {
-		writeEvent(&b, e)
+		if b.Len() <= maxKept/4 {
+			writeEvent(&b, e)
+		}
 	}
 	if status != nil {
 		writeEvent(&b, Event{Status: brief(status)})
@@ -293,6 +299,8 @@ func (h *Hub) read(at uint64) (texts []chunk, next uint64, lost bool, wake <-cha
 
 // Close tells readers what was published, and then that it was all.
 func (h *Hub) Close() {
+	h.encoding.Lock()
+	defer h.encoding.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
