@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"cmdq/scheduler"
@@ -19,9 +20,19 @@ func (s *session) view() *queueView {
 	about := web.Status{Version: version(), PID: os.Getpid(), Began: stamp(s.journal.run.Began), File: s.journal.run.File, Master: s.master()}
 	q := &queueView{look: s.sched.Look, about: about, page: s.page}
 	if s.cfg.embedded {
-		q.sandbox = func(t *task.Task, a *task.Attempt) string { return sandboxIn(t, a, s.workDir()) }
+		q.sandbox = sandboxes(s.cfg.state)
 	}
 	return q
+}
+
+// sandboxes says where launches of the embedded Mesos ran, by absolute paths: who
+// asks may be elsewhere.
+func sandboxes(state string) func(*task.Task, *task.Attempt) string {
+	dir, err := filepath.Abs(workDir(state))
+	if err != nil {
+		dir = workDir(state) // the current directory is gone
+	}
+	return func(t *task.Task, a *task.Attempt) string { return sandboxIn(t, a, dir) }
 }
 
 // openFrozen answers questions about the run in a state directory that nobody runs
@@ -53,7 +64,7 @@ func frozenView(kept *store.Store, state string) (*queueView, error) {
 	q := &queueView{look: func(_ context.Context, look func(scheduler.View)) error { look(v); return nil },
 		about: web.Status{Version: version(), Began: stamp(run.Began), File: run.File, Master: run.Master}}
 	if run.Master == "local" {
-		q.sandbox = func(t *task.Task, a *task.Attempt) string { return sandboxIn(t, a, workDir(state)) }
+		q.sandbox = sandboxes(state)
 	}
 	return q, nil
 }
