@@ -103,6 +103,8 @@ func (s *state) explainIdle(t *task.Task, x *Explanation) {
 		if a := t.Current(); a != nil {
 			x.Evidence = append(x.Evidence, fmt.Sprintf("attempt %d on %s: %s%s", a.Number, a.Host, a.State, because(a.Reason, a.Message)))
 		}
+	case s.frozen:
+		x.Code, x.Text = WhyDisconnected, "no cmdq is running"
 	case s.link.phase != up:
 		x.Code, x.Text = WhyDisconnected, "there is no connection to the master at "+s.cfg.Master
 		if s.link.last != nil {
@@ -163,10 +165,10 @@ func (s *state) explainPlace(t *task.Task, x *Explanation) {
 		x.Evidence = []string{"no agent may be registered, or none has anything for role " + s.cfg.Role +
 			"; other frameworks or a quota may hold all there is"}
 	case len(meets) == 0:
-		x.Code, x.Text = WhyConstraint, fmt.Sprintf("none of %d agents meets its constraints", len(known))
+		x.Code, x.Text = WhyConstraint, agentsText(len(known), "does not meet", "meets")+" its constraints"
 		x.Evidence = s.unmetText(t, known)
 	case len(fits) == 0:
-		x.Code, x.Text = WhyTooLarge, fmt.Sprintf("it needs %s and fits none of %d agents, however empty", s.needText(t), len(meets))
+		x.Code, x.Text = WhyTooLarge, "it needs "+s.needText(t)+", and "+agentsText(len(meets), "is too small", "is large enough")+", however empty"
 		x.Evidence = s.shortText(t, meets, func(a *agent) task.Resources { return a.largest })
 	case len(awake) == 0:
 		x.Code, x.Text = WhyResting, "the agents that it fits are left alone for now, since launches ended there before they ran"
@@ -186,6 +188,14 @@ func (s *state) explainPlace(t *task.Task, x *Explanation) {
 		}
 	}
 	x.Evidence = append(x.Evidence, "the last offer came "+since(s.now, s.offered)+" ago")
+}
+
+// agentsText is about the only agent, or none of several.
+func agentsText(n int, one, none string) string {
+	if n == 1 {
+		return "the only agent " + one
+	}
+	return fmt.Sprintf("none of %d agents %s", n, none)
 }
 
 func since(now, at time.Time) string { return now.Sub(at).Round(time.Second).String() }

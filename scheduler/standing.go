@@ -3,6 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"cmdq/task"
@@ -73,6 +74,8 @@ func (v View) Standing() Standing {
 // holdup says what holds the queue up, if anything does.
 func (s *state) holdup() string {
 	switch {
+	case s.frozen || s.queue.Len() == s.ended():
+		return ""
 	case s.link.phase != up && s.link.last != nil:
 		return "no master: " + brief(s.link.last)
 	case s.link.phase != up:
@@ -80,5 +83,25 @@ func (s *state) holdup() string {
 	case s.queue.Ready() > 0 && s.offered.Add(stallWait/2).Before(s.now):
 		return s.stallReason()
 	}
-	return ""
+	return s.ruledOut()
+}
+
+// ruledOut says how many ready tasks cannot be launched now, whatever is offered.
+func (s *state) ruledOut() string {
+	homeless, capped := 0, 0
+	for shape := range s.queue.Shapes() {
+		if s.place.homeless[s.homelessKey(shape.Head)] != nil {
+			homeless += shape.Ready
+		} else if s.cappedBy(shape.Head) != nil {
+			capped += shape.Ready
+		}
+	}
+	var parts []string
+	if homeless > 0 {
+		parts = append(parts, countTasks(homeless)+" that no agent can run (cmdq explain ID)")
+	}
+	if capped > 0 {
+		parts = append(parts, countTasks(capped)+" capped by their group or the run")
+	}
+	return strings.Join(parts, "; ")
 }

@@ -31,6 +31,7 @@ type state struct {
 	idle      []idleExecutor // in the order in which they became so
 	tails     int            // bytes of standard error that tasks keep
 
+	frozen   bool  // nobody runs it: it is only looked at
 	tally    Tally // of the batch under way
 	pace     pace
 	busyCPUs int64 // thousandths of a cpu that our active tasks have

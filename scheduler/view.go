@@ -24,7 +24,7 @@ func Frozen(cfg Config, saved Saved) (View, error) {
 	if err := s.restore(saved); err != nil {
 		return View{}, err
 	}
-	s.now = saved.Now
+	s.now, s.frozen = saved.Now, true
 	s.regroup()
 	s.redepend()
 	return View{s}, nil
