@@ -1,6 +1,7 @@
 package task
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -88,7 +89,7 @@ func (r *reader) group(name string, n *yaml.Node) Group {
 }
 
 func (r *reader) onFailure(field string, n *yaml.Node) OnFailure {
-	const allowed = "continue, stop (nothing of the group is launched any more) or cancel (what runs of it is ended, too)"
+	const allowed = "continue, stop (nothing of the group is launched any more) or cancel (what runs of it is ended, too); who is told stands in on_first_failure"
 	s, ok := r.scalar(field, n, allowed)
 	if !ok {
 		return ""
@@ -128,6 +129,11 @@ func (r *reader) notices(field string, n *yaml.Node) []Notice {
 func (r *reader) notice(field string, n *yaml.Node) (o Notice, ok bool) {
 	n = deref(n)
 	if n.Kind != yaml.MappingNode {
+		switch OnFailure(n.Value) {
+		case Continue, StopGroup, CancelGroup: // as a group has them
+			r.fail(n, "%s: found %s, which only groups may have, allowed is %s", field, quote(n.Value, 60), allowedNotice)
+			return o, false
+		}
 		o.Command = r.noticeCommand(field, n)
 		return o, o.Command != ""
 	}
@@ -174,10 +180,32 @@ func (r *reader) noticeURL(field string, n *yaml.Node) string {
 	if !ok {
 		return ""
 	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || len(s) > maxPath {
+	if !isNoticeURL(s) {
 		r.fail(n, "%s: found something else, allowed is %s, of at most %d bytes", field, allowed, maxPath)
 		return ""
 	}
 	return s
+}
+
+func isNoticeURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && len(s) <= maxPath
+}
+
+// ParseNotice reads who is told of an end from a flag: an address is what begins
+// as one. The error does not show it.
+func ParseNotice(text string) (Notice, error) {
+	lower := strings.ToLower(text)
+	switch {
+	case strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://"):
+		if !isNoticeURL(text) {
+			return Notice{}, fmt.Errorf("want an address of at most %d bytes that begins with http:// or https:// and a host", maxPath)
+		}
+		return Notice{URL: text}, nil
+	case strings.TrimSpace(text) == "":
+		return Notice{}, errors.New("want a shell command, or an address that begins with http:// or https://")
+	case len(text) > maxNoticeText:
+		return Notice{}, fmt.Errorf("want a shell command of at most %d bytes", maxNoticeText)
+	}
+	return Notice{Command: text}, nil
 }

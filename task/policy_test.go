@@ -18,6 +18,7 @@ func TestPolicy(t *testing.T) {
 		{"groups:", Policy{}},
 		{"groups: {}\non_finish: []", Policy{}},
 		{"on_finish: mail -s done ann\non_failure: {url: 'https://h/x?y'}", Policy{OnFinish: []Notice{{Command: "mail -s done ann"}}, OnFailure: []Notice{{URL: "https://h/x?y"}}}},
+		{"on_failure: {command: stop}", Policy{OnFailure: []Notice{{Command: "stop"}}}},
 		{"on_finish: [a, {command: b}, {url: http://c}]", Policy{OnFinish: []Notice{{Command: "a"}, {Command: "b"}, {URL: "http://c"}}}},
 		{"groups: {g: {max_running: 2}, h: {max_failures: 0, on_failure: cancel}, i: {max_failures: -1}, j: {}}", Policy{Groups: map[string]Group{
 			"g": {MaxRunning: 2, MaxFailures: Unlimited}, "h": {MaxFailures: 0, OnFailure: CancelGroup}, "i": {MaxFailures: Unlimited}, "j": {MaxFailures: Unlimited}}}},
@@ -60,6 +61,7 @@ func badPolicies() []badTask {
 		{"on_finish: ", `on_finish: found nothing, allowed is ` + allowedNotice},
 		{"on_finish: ' '", `on_finish: found an empty text, allowed is a shell command`},
 		{"on_finish: [[x]]", `on_finish: found a list, allowed is ` + allowedNotice},
+		{"on_failure: stop", `on_failure: found "stop", which only groups may have, allowed is ` + allowedNotice},
 		{"on_finish: {}", `on_finish: found 0 fields, allowed is one: command or url`},
 		{"on_finish: {command: x, url: http://h}", `on_finish: found 2 fields, allowed is one: command or url`},
 		{"on_finish: {uri: http://h}", `found the unknown field "uri", did you mean url?`},
