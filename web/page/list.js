@@ -5,23 +5,14 @@ import { Lost, read } from "./api.js";
 import { buttons } from "./change.js";
 import { el, say, show } from "./dom.js";
 import { overview } from "./overview.js";
-import { count, counted, plain, result, state, when } from "./text.js";
-import { listAt, taskAt } from "./where.js";
+import { filterForm, pager, table } from "./table.js";
+import { counted, plain } from "./text.js";
+import { listAt } from "./where.js";
 
 const size = 100; // tasks a page
 const redraw = 200; // ms from the first change to a new drawing
 const rest = 2000; // ms at least between two lists that nobody asked for
 const typing = 250; // ms
-
-const columns = [
-	["id", "Task"], ["state", "State"], ["", "Command"], ["", "Group"], ["attempts", "Attempts", "n"], ["", "Host"],
-	["submitted", "Submitted"], ["started", "Started"], ["ended", "Ended"], ["", "Result"],
-];
-
-// What a filter is called. An id takes a pattern, or a part of an id.
-const filters = [
-	["match", "Id", "part of it, or a pattern such as a-*"], ["label", "Label", "name=value"], ["group", "Group", "its name"], ["agent", "Agent", "its host or id"],
-];
 
 export class List {
 	#page;
@@ -138,15 +129,11 @@ export class List {
 		return q;
 	}
 
-	#at(changes) {
-		return listAt({ ...this.#where, ...changes });
-	}
+	// at is the address of this list with something changed.
+	#at = (changes) => listAt({ ...this.#where, ...changes });
 
 	#form() {
-		const field = ([name, label, hint]) => el("label", {}, el("span", {}, label), el("input", { type: "search", name, placeholder: hint, autocomplete: "off", spellcheck: "false" }));
-		const form = el("form", { class: "filter", role: "search", "aria-label": "Tasks" },
-			field(filters[0]), el("details", {}, el("summary", {}, "More filters"), el("div", {}, filters.slice(1).map(field))),
-			el("p", { id: "matches", role: "status" }));
+		const form = filterForm();
 		const filter = () => {
 			const now = Object.fromEntries([...form.querySelectorAll("input")].map((f) => [f.name, f.value.trim()]));
 			const to = this.#at({ ...now, offset: 0 });
@@ -164,12 +151,12 @@ export class List {
 	}
 
 	#draw() {
-		const { overview: top, filters, chosen, table, pages } = this.#parts;
+		const { overview: top, filters, chosen, table: body, pages } = this.#parts;
 		filters.hidden = this.#page.status?.tasks === 0;
 		show(top, overview(this.#page.status, this.#where.state ?? "", (state) => this.#at({ state, offset: 0 })));
 		show(chosen, this.#bulk());
-		show(table, this.#table());
-		show(pages, this.#pager());
+		show(body, this.#table());
+		show(pages, this.#rows.length ? pager(this.#offset, this.#rows.length, this.#total, size, this.#at) : null);
 		if (this.#total !== null) say(document.getElementById("matches"), this.#filtered ? counted(this.#total, "task fits", "tasks fit") : "");
 	}
 
@@ -180,59 +167,14 @@ export class List {
 	#table() {
 		if (this.#trouble) return el("p", { class: "empty bad", role: "alert" }, plain(this.#trouble));
 		if (this.#total === null) return el("p", { class: "quiet" }, "Asking for the tasks …");
-		if (!this.#rows.length) return this.#filtered ? el("p", { class: "empty" }, "No task fits. ", el("a", { href: "#/" }, "Show all tasks")) : null;
-		const all = this.#rows.every((r) => this.#chosen.has(r.id));
-		const grouped = this.#rows.some((r) => r.group);
-		return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Tasks" },
-			el("table", { class: "cards", id: "tasks" }, el("caption", { class: "unseen" }, "Tasks"),
-				el("thead", {}, el("tr", {},
-					el("th", { class: "check" }, el("label", {}, el("input", { type: "checkbox", id: "all", checked: all }), el("span", { class: "unseen" }, "all of this page"))),
-					columns.map((c) => (c[1] !== "Group" || grouped) && this.#head(c)))),
-				el("tbody", {}, this.#rows.map((r) => this.#row(r, grouped)))));
-	}
-
-	// head sorts up, then down, then as the queue is.
-	#head([key, name, kind]) {
-		const sort = this.#where.sort;
-		if (!key) return el("th", { scope: "col", class: "unsorted" }, name);
-		const next = sort === key ? "-" + key : sort === "-" + key ? "" : key;
-		const order = sort === key ? "ascending" : sort === "-" + key ? "descending" : false;
-		return el("th", { scope: "col", class: kind, "aria-sort": order }, el("a", { href: this.#at({ sort: next, offset: 0 }), "data-sort": key }, name));
-	}
-
-	#row(r, grouped) {
-		const cell = (label, kind, ...value) => el("td", { class: kind, "data-label": label }, ...value);
-		const id = plain(r.id), end = result(r);
-		return el("tr", { "data-key": r.id },
-			el("td", { class: "check" }, el("label", {}, el("input", { type: "checkbox", "data-id": r.id, checked: this.#chosen.has(r.id) }), el("span", { class: "unseen" }, "choose " + id))),
-			el("th", { scope: "row", class: "name" }, el("a", { href: taskAt(r.id) }, id)),
-			el("td", { class: "first" }, state(r)),
-			el("td", { class: "command" }, el("code", { class: "clip", title: plain(r.command) }, plain(r.command))),
-			grouped && cell("group", "name", r.group ? el("a", { href: listAt({ group: r.group }) }, plain(r.group)) : null),
-			cell("attempts", "n", r.attempts ? count(r.attempts) : null),
-			cell("on", "host", r.host ? plain(r.host) : null),
-			cell("submitted", "time", when(r.submitted)),
-			cell("started", "time", when(r.started)),
-			cell("ended", "time", when(r.ended)),
-			el("td", { class: "result" }, end ? el("span", { class: "clip", title: end }, end) : null));
+		if (this.#rows.length) return table(this.#rows, this.#chosen, this.#where.sort, this.#at);
+		return this.#filtered ? el("p", { class: "empty" }, "No task fits. ", el("a", { href: "#/" }, "Show all tasks")) : null;
 	}
 
 	#bulk() {
 		if (!this.#chosen.size) return null;
 		return el("p", { class: "actions", role: "group", "aria-label": "The chosen tasks" }, el("span", {}, counted(this.#chosen.size, "task chosen", "tasks chosen")),
 			buttons(), el("button", { type: "button", "data-none": true }, "Choose none"));
-	}
-
-	#pager() {
-		const last = Math.max(0, Math.floor((this.#total - 1) / size) * size), at = this.#offset;
-		if (this.#total === null || !this.#total || (!last && !at)) return null;
-		const link = (name, to, there) => there
-			? el("a", { href: this.#at({ offset: to }), "data-page": name.toLowerCase() }, name)
-			: el("span", { class: "quiet" }, name);
-		return el("nav", { class: "pager", "aria-label": "Pages of the list" },
-			el("span", { id: "range" }, count(at + 1) + " to " + count(at + this.#rows.length) + " of " + count(this.#total)),
-			link("First", 0, at > 0), link("Previous", Math.max(0, at - size), at > 0),
-			link("Next", at + size, at + size < this.#total), link("Last", last, at < last));
 	}
 
 	#choose(box) {
