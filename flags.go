@@ -30,6 +30,7 @@ type queueConfig struct {
 	infraRetries         int
 	maxRunning           int
 	maxFailures          int
+	onFinish, onFailure  noticeFlag
 	fresh                bool
 	joblog, progress     string
 	identity             identityFlags
@@ -68,6 +69,8 @@ func (q *queueConfig) register(f *pflag.FlagSet, once bool) {
 	f.IntVar(&q.infraRetries, "infra-retries", d.InfraRetries, "infrastructure failures that a task survives")
 	f.IntVar(&q.maxRunning, "max-running", 0, "tasks that may be active at a time; 0: no limit")
 	f.IntVar(&q.maxFailures, "max-failures", task.Unlimited, "failed tasks that the run bears: one more, and what is not\nrunning ends; -1: no limit")
+	f.Var(&q.onFinish, "on-finish", "what is done once every task has ended, beside what the tasks\nfile says: a shell command, or an http:// or https:// address\nthat gets a POST; may be given several times")
+	f.Var(&q.onFailure, "on-failure", "the same once the first task has failed for good")
 	f.DurationVar(&q.unplaceable, "unplaceable-timeout", 0, "until a task that fits no agent ends failed; 0: never")
 	if once {
 		f.DurationVar(&q.connect, "connect-timeout", time.Minute, "until a master has to answer; 0: no limit")
@@ -134,6 +137,12 @@ func (q *queueConfig) check(f *pflag.FlagSet) error {
 	}
 	if q.maxRunning < 0 || q.maxFailures < task.Unlimited {
 		return usage("--max-running and --max-failures: want 0 or more, or -1 for --max-failures without limit")
+	}
+	if err := q.onFinish.check("on-finish"); err != nil {
+		return err
+	}
+	if err := q.onFailure.check("on-failure"); err != nil {
+		return err
 	}
 	if err := q.agent.check(f); err != nil {
 		return err

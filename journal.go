@@ -6,6 +6,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"cmdq/notice"
 	"cmdq/scheduler"
 	"cmdq/store"
 	"cmdq/task"
@@ -18,6 +19,7 @@ type journal struct {
 	run    store.Run // as it is on disk
 	own    bool      // the cluster ends with this process: nobody owes it a TEARDOWN
 	joblog *joblog
+	owe    func(...notice.Owed) // takes notices once they are stored; nil: nobody does
 	log    *logrus.Logger
 }
 
@@ -31,6 +33,7 @@ func (j *journal) Append(records []scheduler.Record) error {
 	if batch.Run != nil {
 		j.run = *batch.Run
 	}
+	j.handOver(records)
 	if j.joblog == nil {
 		return nil
 	}
@@ -38,6 +41,26 @@ func (j *journal) Append(records []scheduler.Record) error {
 		j.log.Error(err)
 	}
 	return nil
+}
+
+// handOver gives away what came to be owed.
+func (j *journal) handOver(records []scheduler.Record) {
+	owed := map[string]bool{}
+	for _, r := range records {
+		if r.Kind == scheduler.Owed {
+			owed[r.Notice.ID] = true
+		}
+	}
+	if len(owed) == 0 {
+		return
+	}
+	fresh := slices.DeleteFunc(slices.Clone(j.run.Notices), func(n store.Notice) bool { return !owed[n.ID] })
+	if j.owe != nil {
+		j.owe(owedOf(fresh)...)
+	}
+	if refused := len(owed) - len(fresh); refused > 0 {
+		j.log.Errorf("%s left out: as many as can be kept wait for their delivery", count(refused, "notice"))
+	}
 }
 
 // batch says in the store's words what the scheduler recorded. It changes
@@ -137,6 +160,10 @@ func (j *journal) advance(run store.Run, r scheduler.Record) store.Run {
 		run.Policy = text
 	case scheduler.Applied:
 		run.Applied = r.File
+	case scheduler.Owed:
+		run = owing(run, r)
+	case scheduler.Tried:
+		run = tried(run, *r.Delivery)
 	}
 	return run
 }

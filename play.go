@@ -26,6 +26,7 @@ func (s *session) play(first scheduler.Event) error {
 			return &exit{exitUsage, err}
 		}
 	}
+	s.startNotices(s.sched.Note)
 	type result struct {
 		over scheduler.Over
 		err  error
@@ -47,6 +48,12 @@ func (s *session) play(first scheduler.Event) error {
 			cancel()
 			<-shown
 			s.show.finish(s.sched.Snapshot())
+			s.ended = time.Now()
+			wait := time.Duration(0)
+			if s.once && r.err == nil && r.over.Why == scheduler.Drained {
+				wait = noticeWait
+			}
+			s.settleNotices(wait)
 			if r.err != nil {
 				return &exit{max(status, exitFailed), r.err}
 			}
@@ -181,6 +188,9 @@ func (s *session) tellEnd() error {
 		return err
 	}
 	fmt.Fprintf(s.show, "cmdq: this run, begun %s, had ended before; this is how\n", s.journal.run.Began.Local().Format(time.DateTime))
+	s.startNotices(nil)
+	s.ended = time.Now()
+	s.settleNotices(noticeWait)
 	return s.tellSummary()
 }
 
@@ -233,5 +243,5 @@ func (s *session) summary() error {
 		dir = s.workDir()
 	}
 	s.drain(lastWords) // on a terminal the log and the bar are in front of it
-	return summary(os.Stdout, s.sched, dir, s.page(), s.cfg.agent.outputs, s.cfg.agent.keep, time.Since(s.journal.run.Began))
+	return summary(os.Stdout, s.sched, dir, s.page(), s.cfg.agent.outputs, s.cfg.agent.keep, s.ended.Sub(s.journal.run.Began))
 }

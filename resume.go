@@ -121,7 +121,8 @@ func (s *session) started() (bool, error) {
 }
 
 // beginRun puts a new run into the journal. The framework id is there before it
-// is first used, and so is what an earlier run still owes its master.
+// is first used, and so is what an earlier run still owes its master, or somebody it
+// was to tell of its end.
 func (s *session) beginRun() error {
 	file, err := s.absolute()
 	if err != nil {
@@ -136,7 +137,7 @@ func (s *session) beginRun() error {
 		owed[i].Earlier = true
 	}
 	run := store.Run{Began: s.began, Master: s.master(), File: file, Framework: store.Framework{ID: uuid.NewString()}, Owed: owed,
-		Secret: newArtifactSecret()}
+		Notices: before.Notices, Secret: newArtifactSecret()}
 	if err := s.journal.store.Begin(run); err != nil {
 		return badState(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"cmdq/local"
 	"cmdq/mesosapi"
 	"cmdq/metrics"
+	"cmdq/notice"
 	"cmdq/sandbox"
 	"cmdq/scheduler"
 	"cmdq/store"
@@ -58,7 +59,10 @@ type session struct {
 	control        *web.Server
 	hub            *web.Hub
 	metrics        *metrics.Recorder
-	detached       bool // what runs goes on without us
+	courier        *notice.Courier
+	book           *noticeBook // of the courier
+	ended          time.Time   // when the scheduler had, of this start
+	detached       bool        // what runs goes on without us
 }
 
 // runQueue is cmdq (once is false) and cmdq run.
@@ -303,7 +307,7 @@ func (s *session) schedulerConfig() scheduler.Config {
 	c.InfraRetries, c.UnplaceableTimeout, c.ConnectTimeout = s.cfg.infraRetries, s.cfg.unplaceable, s.cfg.connect
 	c.Once = s.once
 	c.Collect = scheduler.CollectConfig{Tail: true, Keep: s.cfg.agent.keep != ""}
-	c.Run = task.Group{MaxRunning: s.cfg.maxRunning, MaxFailures: s.cfg.maxFailures}
+	c.Run = task.Group{MaxRunning: s.cfg.maxRunning, MaxFailures: s.cfg.maxFailures, Finish: s.cfg.onFinish.list, Failure: s.cfg.onFailure.list}
 	if s.cfg.agent.listen != "" {
 		c.Page = s.listener.URL() + "/"
 	}

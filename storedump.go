@@ -104,7 +104,7 @@ func runLine(r store.Run, begun bool, c store.Counts, unwanted map[string]string
 	}
 	var notices []object
 	for _, n := range r.Notices {
-		l := object{"id": n.ID, "kind": n.Kind, "to": notice(n.Command, n.URL)}
+		l := object{"id": n.ID, "kind": n.Kind, "to": noticeTo(n.Command, n.URL)}
 		l.add("tries", n.Tries)
 		l.add("since", n.Since)
 		l.add("next", n.Next)
@@ -300,16 +300,16 @@ func policyObject(data []byte) any {
 func addNotices(o object, name string, list []task.Notice) {
 	var to []string
 	for _, n := range list {
-		to = append(to, notice(n.Command, n.URL))
+		to = append(to, noticeTo(n.Command, n.URL))
 	}
 	if to != nil {
 		o[name] = to
 	}
 }
 
-// notice says where one goes, without what may be a secret: a command, or all of
+// noticeTo says where one goes, without what may be a secret: a command, or all of
 // an address but its host.
-func notice(command, address string) string {
+func noticeTo(command, address string) string {
 	if command != "" {
 		return "(command)"
 	}
