@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -325,4 +326,28 @@ func forgeHead(tx *bbolt.Tx, h head) error {
 	var e encoder
 	h.encode(&e)
 	return tx.Bucket([]byte(headBucket)).Put([]byte(headKey), seal(headBucket, []byte(headKey), h.sequence, e.b))
+}
+
+// TestCopiesStay: a copy of a task that was given is good for ever, and what it
+// points to is its own.
+func TestCopiesStay(t *testing.T) {
+	dir, want := sample(t, 7, 60)
+	s := mustOpen(t, dir)
+	defer mustClose(t, s)
+	var all []Task
+	for got, err := range s.Tasks() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := *got.Task
+		all = append(all, Task{Task: &one, Wake: got.Wake})
+	}
+	if len(all) != len(want.order) {
+		t.Fatalf("%d tasks, want %d", len(all), len(want.order))
+	}
+	for i, got := range all {
+		if !reflect.DeepEqual(got, want.tasks[want.order[i]]) {
+			t.Errorf("task %d is %+v, want %+v", i, got.Task, want.tasks[want.order[i]].Task)
+		}
+	}
 }
