@@ -32,6 +32,10 @@ import (
 // patience bounds every wait; no test is meant to use it up.
 const patience = 60 * time.Second
 
+// tallest is the height of a page, in pixels, of which all is kept as an image; of
+// a taller one, only its beginning.
+const tallest = 4000
+
 var (
 	cmdq      string // the binary
 	scratch   string // a directory for what the tests share
@@ -270,8 +274,12 @@ func (b *tab) screenshots(name string) {
 		for _, scheme := range []string{"light", "dark"} {
 			var image []byte
 			b.do(chromedp.EmulateViewport(width, 900),
-				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
-				chromedp.FullScreenshot(&image, 100))
+				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+			if evaluate[int64](b, "document.documentElement.scrollHeight") > tallest {
+				b.do(chromedp.Evaluate("scrollTo(0, 0)", nil), chromedp.CaptureScreenshot(&image))
+			} else {
+				b.do(chromedp.FullScreenshot(&image, 100))
+			}
 			file := filepath.Join(artefacts, fmt.Sprintf("%s-%d-%s.png", name, width, scheme))
 			if err := os.WriteFile(file, image, 0o644); err != nil {
 				b.t.Fatal(err)

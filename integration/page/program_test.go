@@ -113,7 +113,7 @@ tasks:
 		t.Fatal(err)
 	}
 	b.until(`document.getElementById("log").textContent === "<b>one</b>\n^[[31mtwo\n" && document.getElementById("log-note").textContent === "That is all."`)
-	b.until(`document.querySelector(".headline .state").textContent === "finished"`)
+	b.until(`document.querySelector(".headline .state").textContent === "finished" && document.querySelector("#launches .state").textContent === "finished"`)
 	b.screenshots("program-task")
 	checkNames(b)
 
@@ -127,7 +127,7 @@ tasks:
 	b.until(`document.getElementById("log")?.textContent === "begun\n"`)
 	b.do(chromedp.Click("[data-verb=cancel]"), chromedp.WaitVisible("#yes"), chromedp.Click("#yes"))
 	b.until(notes + `.startsWith("Task long is canceled.")`)
-	b.until(`document.querySelector(".headline .state").textContent === "killed"`)
+	b.until(`document.querySelector(".headline .state").textContent === "killed" && document.querySelector("#launches .state").textContent === "killed"`)
 	b.screenshots("program-canceled")
 
 	b.do(chromedp.Click(`nav [data-page=failures]`))
