@@ -22,6 +22,7 @@ type agent struct {
 	free     task.Resources // and what of that we left
 	seen     time.Time      // when that came
 
+	freePorts int  // the ports of its last offer that we left
 	mostPorts int  // the most ports it was ever seen to have
 	lost      bool // said to be gone; launches of ours may still be on record
 	doubted   bool // launches of ours there may still run: to be asked about when it is seen again

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 
 	"cmdq/task"
 )
@@ -81,23 +82,65 @@ func (c CancelTasks) change(s *state) (out Outcome) {
 func (c RetryTasks) change(s *state) (out Outcome) {
 	tasks, err := s.selected(c.Selection)
 	out.Err = err
+	var again []*task.Task
 	for _, t := range tasks {
 		switch a := t.Current(); {
 		case t.State == task.Finished:
 			out.left(t.ID, "it has finished; only what failed or was killed is tried again")
 		case !t.State.Terminal():
 			out.left(t.ID, "it has not ended: it is %s", t.State)
-		case t.State == task.Failed && t.Spec.Retries == 0 && a != nil && a.Adrift:
+		case t.Spec.Retries == 0 && a != nil && a.Adrift && t.End.Message != endNotSeen:
 			out.left(t.ID, "it may still be running on %s, and has retries: 0", a.Host)
 		default:
-			out.Changed = append(out.Changed, t.ID)
-			s.requeue(t)
+			again = append(again, t)
 		}
+	}
+	for _, t := range s.notStopped(again, &out) {
+		out.Changed = append(out.Changed, t.ID)
+		s.requeue(t)
 	}
 	if len(out.Changed) > 0 {
 		s.redepend()
 	}
+	for _, id := range s.inVain {
+		if t := s.queue.Get(id); t.Submitted.Equal(s.now) {
+			out.left(id, "it ends again: it waits for a task that did not finish")
+		}
+	}
 	return out
+}
+
+// notStopped are those of some tasks that may be tried again together: the groups
+// of the others would still have had too many failures.
+func (s *state) notStopped(tasks []*task.Task, out *Outcome) []*task.Task {
+	for {
+		again := map[string]int{} // failures that count no more
+		for _, t := range tasks {
+			for _, name := range groupsOf(t) {
+				if t.State == task.Failed {
+					again[name]++
+				}
+			}
+		}
+		stopped := func(name string) bool {
+			g := s.group(name)
+			return g.stopped && g.failed-again[name] > s.bounds(name).MaxFailures
+		}
+		var rest []*task.Task
+		for _, t := range tasks {
+			if i := slices.IndexFunc(groupsOf(t), stopped); i >= 0 {
+				name := groupsOf(t)[i]
+				out.left(t.ID, "%s is stopped: it had %d failures, allowed are %d; try more of them again in one go", groupWords(name),
+					s.group(name).failed, s.bounds(name).MaxFailures)
+			} else {
+				rest = append(rest, t)
+			}
+		}
+		if len(rest) == len(tasks) {
+			return rest
+		}
+		tasks = rest
+	}
 }
 
 // requeue queues a task again that has ended, with all its retries.

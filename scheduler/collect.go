@@ -152,9 +152,7 @@ func (s *state) chargeMissing(t *task.Task, a *task.Attempt, missing []string) {
 	wait := s.cfg.backoff(retryFirst, retryMax, t.Charged)
 	s.taskNote(logrus.WarnLevel, t, a, "%s; next attempt in %s", text, wait.Round(10*time.Millisecond))
 	s.queue.Retry(t.ID, s.now.Add(wait))
-	if t.Held {
-		s.queue.Park(t.ID)
-	}
+	s.idleAgain(t)
 	s.record(Retrying, t)
 	s.follow(t)
 }

@@ -8,7 +8,8 @@ import (
 // or of a series, which stands for all of its tasks.
 type deps struct {
 	names   map[task.ID]*named
-	waiting map[task.ID]int // task to how many names have not finished
+	waiting map[task.ID]int // task to how many names have not finished; also of active ones, for when they are idle again
+	stale   bool            // tasks came or went since
 }
 
 // named is a name that some task waits for.
@@ -28,7 +29,7 @@ func (s *state) redepend() {
 	d := deps{names: map[task.ID]*named{}, waiting: map[task.ID]int{}}
 	any := false
 	for t := range s.queue.All() {
-		if !waits(t) || t.State != task.Idle {
+		if !waits(t) || t.State.Terminal() {
 			continue
 		}
 		any = true
@@ -87,11 +88,26 @@ func (s *state) countNamed() {
 		}
 	}
 	for id := range s.deps.waiting {
-		s.reconsider(s.queue.Get(id))
+		if t := s.queue.Get(id); t.State == task.Idle {
+			s.reconsider(t)
+		}
 	}
 	sortBySeq(vain)
 	for _, t := range vain {
 		s.inVain = append(s.inVain, t.ID)
+	}
+}
+
+// tickRules ends what stopped groups have left and what waits in vain, until
+// nothing more follows from that.
+func (s *state) tickRules() {
+	for s.deps.stale || len(s.stopping)+len(s.inVain) > 0 {
+		if s.deps.stale {
+			s.redepend()
+			s.stopAgain()
+		}
+		s.tickGroups()
+		s.tickDeps()
 	}
 }
 
@@ -104,13 +120,17 @@ func (s *state) tickDeps() {
 	}
 }
 
-// namesOf are the names that a task counts for: its own, and that of its series.
+// namesOf are the names that a task counts for: its own, and that of its series
+// unless it was taken out of that.
 func namesOf(t *task.Task) []task.ID {
-	if t.Spec.ID == t.ID {
+	if t.Spec.ID == t.ID || takenOut(t) {
 		return []task.ID{t.ID}
 	}
 	return []task.ID{t.ID, t.Spec.ID}
 }
+
+// takenOut tells of a task that it was removed from the file before it was done.
+func takenOut(t *task.Task) bool { return t.State == task.Killed && t.End.Reason == removedReason }
 
 // endInVain ends a task whose dependency cannot finish any more.
 func (s *state) endInVain(t *task.Task) {
@@ -137,6 +157,9 @@ func (s *state) endInVain(t *task.Task) {
 
 // dependents follow the end of a task.
 func (s *state) dependents(t *task.Task) {
+	if takenOut(t) && t.Spec.ID != t.ID {
+		s.deps.stale = true // its series is smaller now
+	}
 	for _, name := range namesOf(t) {
 		n := s.deps.names[name]
 		if n == nil {
@@ -160,6 +183,18 @@ func (s *state) dependents(t *task.Task) {
 				s.reconsider(w)
 			}
 		}
+	}
+}
+
+// idleAgain is what follows for a task that was launched and is idle again: it may
+// be held, wait for what was queued again meanwhile, or be of a stopped group.
+func (s *state) idleAgain(t *task.Task) {
+	s.reconsider(t)
+	if waits(t) {
+		s.inVain = append(s.inVain, t.ID)
+	}
+	if name := s.stoppedBy(t); name != nil {
+		s.stopping = append(s.stopping, *name)
 	}
 }
 

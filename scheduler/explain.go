@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -169,15 +170,15 @@ func (s *state) explainPlace(t *task.Task, x *Explanation) {
 		x.Evidence = s.unmetText(t, known)
 	case len(fits) == 0:
 		x.Code, x.Text = WhyTooLarge, "it needs "+s.needText(t)+", and "+agentsText(len(meets), "is too small", "is large enough")+", however empty"
-		x.Evidence = s.shortText(t, meets, func(a *agent) task.Resources { return a.largest })
+		x.Evidence = s.shortText(t, meets, whole)
 	case len(awake) == 0:
 		x.Code, x.Text = WhyResting, "the agents that it fits are left alone for now, since launches ended there before they ran"
-		for _, a := range nearest(fits, t, s) {
+		for _, a := range s.nearest(t, fits, whole) {
 			x.Evidence = append(x.Evidence, a.host+": until "+clock(a.restUntil))
 		}
 	default:
-		free := func(a *agent) task.Resources { return a.free }
-		if slices.ContainsFunc(awake, func(a *agent) bool { return s.need(t).Fits(a.free) }) {
+		free := func(a *agent) room { return room{free: a.free, ports: a.freePorts} }
+		if slices.ContainsFunc(awake, func(a *agent) bool { return s.lacks(t, a, free(a)) == nil }) {
 			x.Code, x.Text = WhyReady, "it is ready, and goes with the next offer that it fits; others may be in front of it"
 			return
 		}
@@ -187,7 +188,9 @@ func (s *state) explainPlace(t *task.Task, x *Explanation) {
 			x.Evidence = append(x.Evidence, "none of our tasks runs: other frameworks or a quota hold the rest")
 		}
 	}
-	x.Evidence = append(x.Evidence, "the last offer came "+since(s.now, s.offered)+" ago")
+	if s.link.offered {
+		x.Evidence = append(x.Evidence, "the last offer came "+since(s.now, s.lastOffer)+" ago")
+	}
 }
 
 // agentsText is about the only agent, or none of several.
@@ -203,7 +206,7 @@ func since(now, at time.Time) string { return now.Sub(at).Round(time.Second).Str
 // unmetText says of three agents what they lack.
 func (s *state) unmetText(t *task.Task, agents []*agent) []string {
 	var out []string
-	for _, a := range nearest(agents, t, s) {
+	for _, a := range s.nearest(t, agents, whole) {
 		c := a.unmet(t)
 		values := a.attributes[c.Attribute]
 		if c.Attribute == "hostname" {
@@ -218,56 +221,61 @@ func (s *state) unmetText(t *task.Task, agents []*agent) []string {
 	return out
 }
 
+// whole is all that an agent was ever seen to have.
+func whole(a *agent) room { return room{free: a.largest, ports: a.mostPorts} }
+
 // shortText says of the three agents that are nearest what they are short of.
-func (s *state) shortText(t *task.Task, agents []*agent, of func(*agent) task.Resources) []string {
+func (s *state) shortText(t *task.Task, agents []*agent, has func(*agent) room) []string {
 	var out []string
-	for _, a := range nearest(agents, t, s) {
+	for _, a := range s.nearest(t, agents, has) {
 		if s.byOwn(t) && a.unfit {
 			out = append(out, a.host+": cannot run cmdq's executor")
 			continue
 		}
-		need, has := s.need(t), of(a)
-		var lacks []string
-		if d := need.CPUs - has.CPUs; d > 0 {
-			lacks = append(lacks, fmt.Sprintf("%g of %g cpus", float64(d)/1000, float64(need.CPUs)/1000))
+		var words []string
+		for _, l := range s.lacks(t, a, has(a)) {
+			words = append(words, fmt.Sprintf("%g of %g %s", l.need-l.has, l.need, l.name))
 		}
-		for _, part := range []struct {
-			name       string
-			need, here int64
-		}{{"MB", need.Mem, has.Mem}, {"MB of disk", need.Disk, has.Disk}, {"gpus", need.GPUs, has.GPUs}} {
-			if d := part.need - part.here; d > 0 {
-				lacks = append(lacks, fmt.Sprintf("%d of %d %s", d, part.need, part.name))
-			}
+		out = append(out, a.host+": "+strings.Join(words, ", ")+" short")
+	}
+	return out
+}
+
+// lack is something that a task needs more of than there is.
+type lack struct {
+	name      string
+	need, has float64
+}
+
+// lacks is what a task is short of on an agent where there is this much.
+func (s *state) lacks(t *task.Task, a *agent, r room) (out []lack) {
+	need := t.Spec.Resources
+	if s.byOwn(t) && s.executorOn(a, s.executorKey(t)) == nil {
+		need = s.need(t)
+	}
+	for _, l := range []lack{
+		{"cpus", float64(need.CPUs) / 1000, float64(r.free.CPUs) / 1000}, {"MB", float64(need.Mem), float64(r.free.Mem)},
+		{"MB of disk", float64(need.Disk), float64(r.free.Disk)}, {"gpus", float64(need.GPUs), float64(r.free.GPUs)},
+		{"ports", float64(portsOf(t)), float64(r.ports)},
+	} {
+		if l.need > l.has {
+			out = append(out, l)
 		}
-		if !s.portsFit(a, t) {
-			lacks = append(lacks, fmt.Sprintf("some of %d ports", t.Spec.Rules.Ports))
-		}
-		out = append(out, a.host+": "+strings.Join(lacks, ", ")+" short")
 	}
 	return out
 }
 
 // nearest are the three agents that are least short of what a task needs.
-func nearest(agents []*agent, t *task.Task, s *state) []*agent {
-	need := s.need(t)
-	short := func(a *agent) float64 {
-		lack := func(need, has int64) float64 {
-			if need <= has || need == 0 {
-				return 0
-			}
-			return float64(need-has) / float64(need)
+func (s *state) nearest(t *task.Task, agents []*agent, has func(*agent) room) []*agent {
+	short := make(map[*agent]float64, len(agents))
+	for _, a := range agents {
+		for _, l := range s.lacks(t, a, has(a)) {
+			short[a] += (l.need - l.has) / l.need
 		}
-		return lack(need.CPUs, a.largest.CPUs) + lack(need.Mem, a.largest.Mem) + lack(need.Disk, a.largest.Disk) + lack(need.GPUs, a.largest.GPUs)
 	}
 	agents = slices.Clone(agents)
 	slices.SortFunc(agents, func(a, b *agent) int {
-		if d := short(a) - short(b); d != 0 {
-			if d < 0 {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.host+a.id, b.host+b.id)
+		return cmp.Or(cmp.Compare(short[a], short[b]), strings.Compare(a.host, b.host), strings.Compare(a.id, b.id))
 	})
 	return agents[:min(3, len(agents))]
 }

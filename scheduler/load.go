@@ -190,6 +190,7 @@ func (s *state) follow(t *task.Task) {
 	case n != nil:
 		n.Submitted = laterOf(n.Submitted, s.now)
 		s.apply(t, n)
+		s.deps.stale = true
 	case t.State == task.Idle:
 		s.drop(t)
 	}

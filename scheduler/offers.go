@@ -15,7 +15,7 @@ import (
 // onOffers: resourceOffers. Every offer is answered in this very step, so none
 // is ever held.
 func (s *state) onOffers(offers []mesos.Offer) {
-	s.offered, s.link.offered, s.revive.flying = s.now, true, false
+	s.offered, s.lastOffer, s.link.offered, s.revive.flying = s.now, s.now, true, false
 	s.tally.Received += len(offers)
 	var refused, refusedLong []mesos.OfferID
 	for _, group := range s.withExecutorsFirst(byAgent(offers)) {
@@ -26,7 +26,8 @@ func (s *state) onOffers(offers []mesos.Offer) {
 		a := s.meet(&group[0])
 		p := s.pool(group)
 		a.saw(p.free)
-		a.offered, a.free, a.seen, a.mostPorts = p.free, p.free, s.now, max(a.mostPorts, p.portsLeft())
+		a.offered, a.free, a.seen = p.free, p.free, s.now
+		a.freePorts, a.mostPorts = p.portsLeft(), max(a.mostPorts, p.portsLeft())
 		ids := offerIDs(group)
 		switch {
 		case s.leaving != nil:
@@ -136,7 +137,7 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 		size += info.Size()
 		launches = append(launches, info)
 	}
-	a.free = p.free
+	a.free, a.freePorts = p.free, p.portsLeft()
 	if len(launches) == 0 {
 		return false
 	}

@@ -117,9 +117,7 @@ func (s *state) again(t *task.Task, a *task.Attempt, at, ended time.Time) {
 	s.queue.Retry(t.ID, at)
 	s.collectEarlier(t, a)
 	s.left(t, a, ended)
-	if t.Held {
-		s.queue.Park(t.ID)
-	}
+	s.idleAgain(t)
 	s.record(Retrying, t)
 	s.freed(s.agents[a.Agent])
 	s.follow(t)
@@ -215,6 +213,7 @@ func (s *state) giveUp(t *task.Task, a *task.Attempt) {
 	s.disown(task.LaunchID(t.ID, a.Number), a.Agent)
 	switch {
 	case t.Stop == task.Cancelled:
+		a.Adrift = t.Spec.Retries == 0
 		s.end(t, a, task.Killed, a.Reason, "may still be running on "+a.Host)
 	case t.Spec.Retries == 0:
 		a.Adrift = true

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -119,6 +120,9 @@ func (s *state) onHomeless(head *task.Task, h *homeless) {
 // needText is what a task needs, with its executor.
 func (s *state) needText(t *task.Task) string {
 	text := t.Spec.Resources.String()
+	if n := portsOf(t); n > 0 {
+		text += fmt.Sprintf(", %d ports", n)
+	}
 	if s.byOwn(t) {
 		text += " and its executor " + s.cfg.Executor.Cost.String()
 	}

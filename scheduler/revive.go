@@ -70,7 +70,7 @@ func (s *state) offersDue() time.Time {
 	if s.queue.Ready() == 0 {
 		return time.Time{}
 	}
-	next := s.offered.Add(stallWait)
+	next := s.stallDue()
 	if s.revive.wanted {
 		at := s.revive.sent.Add(s.cfg.ReviveInterval)
 		if s.revive.flying {

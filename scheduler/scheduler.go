@@ -113,7 +113,7 @@ func (s *Scheduler) Run(ctx context.Context) (Over, error) {
 	defer timer.Stop()
 	for {
 		var eff Effects
-		arrived := time.Now()
+		var arrived time.Time
 		select {
 		case <-ctx.Done():
 			return Over{}, ctx.Err()

@@ -9,23 +9,27 @@ import (
 // tickStall: tasks wait and nothing is offered. Whatever the reason, a REVIVE
 // costs little, and a person wants to know.
 func (s *state) tickStall() {
-	if s.offered.Add(stallWait).After(s.now) {
+	if s.stallDue().After(s.now) {
 		return
 	}
 	text := s.stallReason()
 	if text != "" && (text != s.stall.text || !s.stall.said.Add(stallReminder).After(s.now)) {
 		s.info("%s waiting and no offer for %s: %s", countTasks(s.queue.Ready()), stallWait, text)
-		s.stall = stall{s.now, text}
+		s.stall.said, s.stall.text = s.now, text
 	}
-	s.offered = s.now
+	s.stall.looked = s.now
 	s.reviveNow()
 }
 
 // stall is what was last said about offers that do not come.
 type stall struct {
-	said time.Time
-	text string
+	looked time.Time
+	said   time.Time
+	text   string
 }
+
+// stallDue is when there is to be another look.
+func (s *state) stallDue() time.Time { return laterOf(s.offered, s.stall.looked).Add(stallWait) }
 
 // stallReason says what usually holds offers back here. Empty: our own tasks
 // fill the cluster, which is as it should be.

@@ -44,7 +44,7 @@ func (v View) Standing() Standing {
 	st := Standing{Snapshot: *s.snapshot(), Framework: s.framework.ID, Master: s.cfg.Master,
 		Suppressed: s.link.suppressed && s.link.phase == up, Rate: s.pace.rate(s.now)}
 	if s.link.offered {
-		st.Offered = s.offered
+		st.Offered = s.lastOffer
 	}
 	for t := range s.queue.Parked() {
 		if t.Held {

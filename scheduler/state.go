@@ -22,6 +22,7 @@ type state struct {
 	link      link
 	agents    map[string]*agent
 	offered   time.Time // when offers last came, or tasks began to wait for them
+	lastOffer time.Time // when offers last came, if link.offered
 	ready     int       // tasks that waited for offers when we last looked
 	revive    revive
 	stall     stall
@@ -144,8 +145,7 @@ func (s *state) step(now time.Time, ev Event) Effects {
 func (s *state) tick() {
 	s.queue.Wake(s.now)
 	s.tickDeadlines()
-	s.tickGroups()
-	s.tickDeps()
+	s.tickRules()
 	s.tickLeaving()
 	if s.leaving != nil || s.eff.Over != nil {
 		return
@@ -153,6 +153,7 @@ func (s *state) tick() {
 	s.tickLink()
 	s.tickExecutors()
 	s.tickPlacement()
+	s.tickRules() // what fits nowhere may have ended
 	s.tickReconcile()
 	s.tickOffers()
 	if s.drained() {

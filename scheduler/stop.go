@@ -96,14 +96,21 @@ func teardown(framework string) *sched.Call {
 	return &sched.Call{Type: sched.Call_TEARDOWN, FrameworkID: &mesos.FrameworkID{Value: framework}}
 }
 
+// endNotSeen is how a task ended whose launch ends with its framework.
+const endNotSeen = "cancelled; its end was not seen"
+
 // castAdrift makes idle again what may still run when its framework goes. It is
 // not launched before the agents have had the time to end it.
 func (s *state) castAdrift() {
 	for _, t := range s.activeTasks() {
 		a := t.Current()
 		switch {
+		case t.Stop == task.Cancelled && !s.cfg.Own && !a.MayStillRun.IsZero():
+			a.Adrift = t.Spec.Retries == 0
+			s.end(t, a, task.Killed, "", "cancelled; may still be running on "+a.Host)
 		case t.Stop == task.Cancelled:
-			s.end(t, a, task.Killed, "", "cancelled; its end was not seen")
+			a.Adrift = !s.cfg.Own
+			s.end(t, a, task.Killed, "", endNotSeen)
 		case !s.cfg.Own && !a.MayStillRun.IsZero() && t.Spec.Retries == 0:
 			a.Adrift = true
 			s.end(t, a, task.Failed, a.Reason, "may still be running on "+a.Host)

@@ -62,9 +62,12 @@ func (s *state) hasSeries(name task.ID) bool {
 	return false
 }
 
+// givenSeq is behind the place of every task of a file, whatever is added to that.
+const givenSeq = 1 << 40
+
 // lastSeq is the last place in the queue: what is submitted goes behind it.
 func (s *state) lastSeq() uint64 {
-	last := s.seq
+	last := max(s.seq, givenSeq)
 	for t := range s.queue.All() {
 		last = max(last, t.Seq)
 	}
