@@ -168,7 +168,7 @@ func allCanRun(f *File) bool {
 // TestLongChain: a way of many tasks is no deep recursion, wherever it begins,
 // and costs little.
 func TestLongChain(t *testing.T) {
-	const n = 100_000
+	const n = 30_000
 	var text strings.Builder
 	text.WriteString(listHead)
 	for i := range n - 1 {
