@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -53,13 +52,13 @@ func specsOf(f *task.File) iter.Seq[*task.Spec] { return slices.Values(f.Specs) 
 
 // keptSpecs are those of the tasks that a run of before has left.
 func (s *session) keptSpecs() iter.Seq[*task.Spec] {
-	seen := map[*task.Spec]bool{}
-	for t := range s.sched.Tasks() {
-		if !t.State.Terminal() {
-			seen[t.Spec] = true
+	return func(yield func(*task.Spec) bool) {
+		for t := range s.sched.Tasks() {
+			if !t.State.Terminal() && !yield(t.Spec) {
+				return
+			}
 		}
 	}
-	return maps.Keys(seen)
 }
 
 // fromUs tells whether agents have to fetch something from us.
