@@ -162,7 +162,7 @@ func (s *state) explainPlace(t *task.Task, x *Explanation) {
 	}
 	switch {
 	case len(known) == 0:
-		x.Code, x.Text = WhyNoAgents, fmt.Sprintf("no offer has come since %s", clock(s.link.since))
+		x.Code, x.Text = WhyNoAgents, fmt.Sprintf("no offer has come since %s", clock(laterOf(s.link.since, s.lastOffer)))
 		x.Evidence = []string{"no agent may be registered, or none has anything for role " + s.cfg.Role +
 			"; other frameworks or a quota may hold all there is"}
 	case len(meets) == 0:
@@ -234,17 +234,17 @@ func (s *state) shortText(t *task.Task, agents []*agent, has func(*agent) room) 
 		}
 		var words []string
 		for _, l := range s.lacks(t, a, has(a)) {
-			words = append(words, fmt.Sprintf("%g of %g %s", l.need-l.has, l.need, l.name))
+			words = append(words, fmt.Sprintf("%g of %g %s", float64(l.need-l.has)/1000, float64(l.need)/1000, l.name))
 		}
 		out = append(out, a.host+": "+strings.Join(words, ", ")+" short")
 	}
 	return out
 }
 
-// lack is something that a task needs more of than there is.
+// lack is something that a task needs more of than there is, in thousandths.
 type lack struct {
 	name      string
-	need, has float64
+	need, has int64
 }
 
 // lacks is what a task is short of on an agent where there is this much.
@@ -254,9 +254,9 @@ func (s *state) lacks(t *task.Task, a *agent, r room) (out []lack) {
 		need = s.need(t)
 	}
 	for _, l := range []lack{
-		{"cpus", float64(need.CPUs) / 1000, float64(r.free.CPUs) / 1000}, {"MB", float64(need.Mem), float64(r.free.Mem)},
-		{"MB of disk", float64(need.Disk), float64(r.free.Disk)}, {"gpus", float64(need.GPUs), float64(r.free.GPUs)},
-		{"ports", float64(portsOf(t)), float64(r.ports)},
+		{"cpus", need.CPUs, r.free.CPUs}, {"MB", need.Mem * 1000, r.free.Mem * 1000},
+		{"MB of disk", need.Disk * 1000, r.free.Disk * 1000}, {"gpus", need.GPUs * 1000, r.free.GPUs * 1000},
+		{"ports", int64(portsOf(t)) * 1000, int64(r.ports) * 1000},
 	} {
 		if l.need > l.has {
 			out = append(out, l)
@@ -270,7 +270,7 @@ func (s *state) nearest(t *task.Task, agents []*agent, has func(*agent) room) []
 	short := make(map[*agent]float64, len(agents))
 	for _, a := range agents {
 		for _, l := range s.lacks(t, a, has(a)) {
-			short[a] += (l.need - l.has) / l.need
+			short[a] += float64(l.need-l.has) / float64(l.need)
 		}
 	}
 	agents = slices.Clone(agents)
