@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ type changeVerb struct {
 	*verb
 	did    string // of 2 tasks: "2 tasks cancelled"
 	ask    func(web.Changes, context.Context, web.Selection) (web.Outcome, error)
+	kept   func(state string, s web.Selection) (web.Outcome, error) // in the journal, when no cmdq runs; nil: not then
 	labels []string
 	chosen web.Selection
 }
@@ -32,12 +35,13 @@ ended is left alone, which is said and is no error.`,
 }
 
 func retryCommand() *cobra.Command {
-	c := &changeVerb{verb: newVerb(), did: "queued again", ask: web.Changes.Retry}
+	c := &changeVerb{verb: newVerb(), did: "queued again", ask: web.Changes.Retry, kept: retryEnded}
 	cmd := &cobra.Command{
 		Use:   "retry ID…",
 		Short: "queue tasks again that failed or were killed",
 		Long: `Queue tasks again that failed or were killed, with all their retries. One that
-finished, or has not ended, is left alone, which is said and is no error.`,
+finished, or has not ended, is left alone, which is said and is no error. If no
+cmdq runs, they are queued in its journal, and the next start goes on with them.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&c.chosen.Failed, "failed", false, "all that failed or were killed")
@@ -82,25 +86,37 @@ func (c *changeVerb) command(cmd *cobra.Command, states ...string) *cobra.Comman
 
 What is said to be done is on disk. Ids and flags may be given together. If one
 of the ids is not there, nothing is done. Exit status: 0, 1 if there is no such
-task, or no cmdq runs with --state, 2 on bad usage.`
+task, or nothing answers, 2 on bad usage, or if --state holds no journal.`
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := c.choose(cmd, args); err != nil {
 			return err
 		}
-		ctx := context.Background()
-		client, err := c.running(ctx)
-		if err != nil {
-			return c.told(err)
-		}
-		o, err := c.ask(client, ctx, c.chosen)
+		o, err := c.change(cmd)
 		if err != nil {
 			return c.told(err)
 		}
 		return c.print(cmd, o, func(p *paper) { p.outcome(&o, c.did, len(args)) })
 	}
-	c.register(cmd.Flags())
+	c.register(cmd)
 	c.completeMany(cmd, states...)
 	return cmd
+}
+
+// change asks the cmdq that runs for it, or changes its journal.
+func (c *changeVerb) change(cmd *cobra.Command) (web.Outcome, error) {
+	ctx := context.Background()
+	client, err := c.running(ctx)
+	if err == nil {
+		return c.ask(client, ctx, c.chosen)
+	}
+	if c.kept == nil || !errors.Is(err, errNothingRuns) {
+		return web.Outcome{}, err
+	}
+	o, err := c.kept(c.state, c.chosen)
+	if err == nil && o.Count > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "cmdq: nothing runs with %s; this is in its journal, for the next start\n", plain(c.state))
+	}
+	return o, err
 }
 
 // choose makes a selection of arguments and flags, which have to name something.

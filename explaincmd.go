@@ -33,7 +33,7 @@ there is no journal.`,
 			})
 		},
 	}
-	v.register(cmd.Flags())
+	v.register(cmd)
 	v.completeOne(cmd, "idle", "starting", "running", "fetching", "failed", "killed")
 	return cmd
 }

@@ -34,7 +34,7 @@ answers, 2 on bad usage, or if there is no journal.`,
 			return v.print(cmd, f, func(p *paper) { p.failures(&f, elsewhere) })
 		},
 	}
-	v.register(cmd.Flags())
+	v.register(cmd)
 	return cmd
 }
 

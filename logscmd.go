@@ -31,8 +31,9 @@ func logsCommand() *cobra.Command {
 		Short: "print what a command wrote",
 		Long: `Print what the command of task ID wrote to its standard output, byte by byte,
 while it runs and after it ended. The cmdq that runs with --state is asked; if
-there is none, its journal says where the output is. Exit status: 0, 1 if there
-is no such task or no output of it any more, 2 on bad usage.`,
+there is none, its journal says where the output is. On a terminal the control
+characters in it, but for colours, are shown and not obeyed. Exit status: 0, 1 if
+there is no such task or no output of it any more, 2 on bad usage.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage("%s takes the id of one task, not %d", cmd.CommandPath(), len(args))
@@ -55,7 +56,8 @@ is no such task or no output of it any more, 2 on bad usage.`,
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			return printLog(ctx, os.Stdout, state, request, func(master string) (mesosapi.Config, error) {
+			out, end := newScreen(os.Stdout)
+			err := printLog(ctx, out, state, request, func(master string) (mesosapi.Config, error) {
 				cfg := mesosapi.Config{Master: master}
 				masters, err := mesosapi.ParseMasters(master)
 				if err != nil {
@@ -67,6 +69,7 @@ is no such task or no output of it any more, 2 on bad usage.`,
 				identity.apply(&cfg)
 				return cfg, nil
 			})
+			return errScreen(err, end)
 		},
 	}
 	f := cmd.Flags()
@@ -77,6 +80,13 @@ is no such task or no output of it any more, 2 on bad usage.`,
 	f.IntVar(&request.Tail, "tail", 0, "only so many lines from the end; default: all")
 	f.StringVar(&state, "state", state, "directory that cmdq keeps its journal in")
 	identity.register(f)
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return (&verb{state: state}).ids(begun, nil, nil)
+	}
+	completeFlag(cmd, "state", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
 	return cmd
 }
 

@@ -33,7 +33,7 @@ journal.`,
 			return v.print(cmd, t, func(p *paper) { p.task(&t) })
 		},
 	}
-	v.register(cmd.Flags())
+	v.register(cmd)
 	v.completeOne(cmd)
 	return cmd
 }

@@ -32,7 +32,7 @@ usage, or if --state holds no journal.`,
 			return v.print(cmd, s, func(p *paper) { p.status(&s) })
 		},
 	}
-	v.register(cmd.Flags())
+	v.register(cmd)
 	return cmd
 }
 
@@ -42,9 +42,9 @@ func (p *paper) status(s *web.Status) {
 	if s.PID != 0 {
 		p.field("rate", fmt.Sprintf("%.3g/s in the last minute%s", s.Rate, timeLeft(s)))
 		p.field("offers", p.offers(s))
+		p.field("held up", plain(s.Holdup))
+		p.agents(s)
 	}
-	p.field("held up", plain(s.Holdup))
-	p.agents(s)
 }
 
 // process says who runs where, or that nobody does.

@@ -47,8 +47,8 @@ program and its arguments. The id of a command's task is printed, also when it
 was made up. A task that is there and says the same is left alone, one that says
 something else is an error, and then nothing is queued. What is said to be
 queued is on disk. Flags about the task are for commands; a file says all that
-itself. Exit status: 0, 1 if a task is there and says something else, or no cmdq
-runs, 2 on bad usage or a bad file; with --wait that of "cmdq wait".`,
+itself. Exit status: 0, 1 if a task is there and says something else, or nothing
+answers, 2 on bad usage or a bad file; with --wait that of "cmdq wait".`,
 		Example: `  cmdq submit -- 'wget -q https://example.org/ && wc -c index.html'
   cmdq submit --id night-1 --cpus 2 --mem 4GB --retries 0 -- ./simulate --seed 1
   cmdq submit more.yaml --wait`,
@@ -75,7 +75,7 @@ runs, 2 on bad usage or a bad file; with --wait that of "cmdq wait".`,
 	f.StringVar(&s.group, "group", "", "`group` of the tasks file whose bounds are its too")
 	f.StringVar(&s.executor, "executor", "", "who runs it: `command` (Mesos' own) or cmdq")
 	f.BoolVar(&s.wait, "wait", false, "until it, or all tasks of the file, have ended")
-	s.register(f)
+	s.register(cmd)
 	completeFlag(cmd, "executor", cobra.FixedCompletions([]cobra.Completion{"command", "cmdq"}, cobra.ShellCompDirectiveNoFileComp))
 	completeFlag(cmd, "after", func(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return s.verb.ids(begun, nil, nil)

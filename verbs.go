@@ -35,14 +35,14 @@ type verb struct {
 	json  bool // what the API says, instead of words
 }
 
-const aboutState = "`directory` that cmdq keeps its journal in"
-
 func newVerb() *verb { return &verb{state: ".cmdq"} }
 
-func (v *verb) register(f *pflag.FlagSet) {
+func (v *verb) register(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.SortFlags = false
 	v.registerJSON(f)
-	f.StringVar(&v.state, "state", v.state, aboutState)
+	f.StringVar(&v.state, "state", v.state, "`directory` that cmdq keeps its journal in")
+	completeFlag(cmd, "state", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
 }
 
 func (v *verb) registerJSON(f *pflag.FlagSet) {
@@ -103,8 +103,11 @@ func (v *verb) journal(willDo bool) (web.Queue, error) {
 	if !store.Exists(v.state) {
 		return nil, v.nothingThere()
 	}
-	return nil, fmt.Errorf("no cmdq is running with %s", plain(v.state))
+	return nil, &exit{exitFailed, fmt.Errorf("%w with %s", errNothingRuns, plain(v.state))}
 }
+
+// errNothingRuns tells that there is a journal, but no cmdq that uses it.
+var errNothingRuns = errors.New("no cmdq is running")
 
 func (v *verb) nothingThere() error {
 	return usage("there is no cmdq that uses %s, and no journal of one; name another directory with --state", plain(v.state))

@@ -408,7 +408,7 @@ func TestNothingRuns(t *testing.T) {
 		}
 	}
 	state := keepJournal(t)
-	for _, call := range [][]string{{"cancel", "x"}, {"retry", "--failed"}, {"hold", "x"}, {"release", "x"}, {"submit", "--", "x"}} {
+	for _, call := range [][]string{{"cancel", "x"}, {"hold", "x"}, {"release", "x"}, {"submit", "--", "x"}} {
 		got := callCmdq(append([]string{call[0], "--state", state}, call[1:]...)...)
 		if got.status != exitFailed || got.err != "cmdq: no cmdq is running with "+state+"\n" {
 			t.Errorf("%q: %+v", call, got)

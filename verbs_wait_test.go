@@ -64,8 +64,8 @@ func TestWaitForSome(t *testing.T) {
 		t.Errorf("wait: %+v", got)
 	}
 	three := 3
-	f.tasks[3].ExitCode, f.tasks[3].Message = &three, "went wrong"
-	if got := f.cmdq("wait", "a", "d"); got.status != exitFailed || got.out != "a finished\nd failed, exit status 3: went wrong\n" || got.err != "" {
+	f.tasks[0].ExitCode, f.tasks[3].Message = &three, "went wrong"
+	if got := f.cmdq("wait", "a", "d"); got.status != exitFailed || got.out != "a finished, exit status 3\nd failed: went wrong\n" || got.err != "" {
 		t.Errorf("of one that failed: %+v", got)
 	}
 	var list web.Tasks

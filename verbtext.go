@@ -27,7 +27,8 @@ type paper struct {
 func newPaper(out io.Writer) *paper {
 	p := &paper{now: time.Now()}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+		p.width = 80
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			p.width = max(width, 20)
 		}
 	}

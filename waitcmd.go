@@ -47,7 +47,7 @@ such task, or cmdq has ended before them; 2 on bad usage; 124 after --timeout.`,
 	f.SortFlags = false
 	f.BoolVar(&w.any, "any", false, "until the first of them has ended")
 	f.DurationVar(&timeout, "timeout", 0, "for at most this `time`, as in 90s; 0: as long as it takes")
-	w.register(f)
+	w.register(cmd)
 	w.completeMany(cmd, "idle", "starting", "running", "fetching")
 	return cmd
 }
@@ -301,11 +301,11 @@ func (w *waiter) tell(cmd *cobra.Command) error {
 	return w.print(cmd, web.Tasks{Tasks: w.ended, Total: len(w.ended)}, func(p *paper) {
 		for i := range w.ended {
 			t := &w.ended[i]
-			p.printf("%s %s%s", plain(t.ID), plain(t.State), exitWords(t.ExitCode, t.Signal))
-			if t.State != task.Finished.String() && t.Message != "" {
-				p.printf(": %s", plain(t.Message))
+			how := exitWords(t.ExitCode, t.Signal)
+			if how == "" && t.Message != "" {
+				how = ": " + plain(t.Message)
 			}
-			p.printf("\n")
+			p.printf("%s %s%s\n", plain(t.ID), plain(t.State), how)
 		}
 	})
 }
