@@ -20,6 +20,7 @@ type story struct {
 
 	executor bool // tasks are run by our executor
 	tasks    []storyTask
+	policy   task.Policy
 	moves    []move
 
 	failing   map[task.ID][]int // which starts of a command fail
@@ -153,10 +154,7 @@ func until(moves int, ids ...task.ID) func(*player, *simLaunch) bool {
 
 func cancel(ids ...task.ID) func(*player) Event {
 	return func(p *player) Event {
-		for _, id := range ids {
-			p.cancelled[id] = true
-		}
-		return cancelOf(ids...)
+		return p.asked(CancelTasks{Selection{IDs: ids}})
 	}
 }
 
@@ -189,7 +187,7 @@ func reload(tasks ...storyTask) func(*player) Event {
 		for i, t := range tasks {
 			p.file = append(p.file, t.task(i))
 		}
-		return Load{Tasks: append([]task.Task(nil), p.file...)}
+		return Load{Tasks: append([]task.Task(nil), p.file...), Policy: p.asks.policy}
 	}
 }
 
@@ -323,7 +321,8 @@ func removeFramework(p *player) Event {
 	return nil
 }
 
-func cutOff(p *player) bool { return p.s.link.phase == down && p.s.loaded }
+// cutOff: the stream is broken, unless a new start has opened another one since.
+func cutOff(p *player) bool { return p.s.loaded && (p.s.link.phase == down || p.crashes > 0) }
 
 func nothing(*player) Event { return nil }
 

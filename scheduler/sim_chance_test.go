@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"cmdq/task"
 )
 
 // happen lets something happen without cmdq.
@@ -53,12 +55,11 @@ func (m *sim) ask() {
 	switch n := m.rnd.IntN(120); {
 	case n == 0:
 		id := m.file[m.rnd.IntN(len(m.file))].ID
-		m.cancelled[id] = true
-		m.wishes = append(m.wishes, cancelOf(id))
+		m.wish(CancelTasks{Selection{IDs: []task.ID{id}}})
 	case n <= 2:
 		m.edit()
 		if !m.cfg.Once { // else the file is read at the next start
-			m.wishes = append(m.wishes, Load{Tasks: slices.Clone(m.file), File: m.fileName()})
+			m.wishes = append(m.wishes, Load{Tasks: slices.Clone(m.file), Policy: m.asks.policy, File: m.fileName()})
 		}
 	case n <= 4:
 		m.wishes = append(m.wishes, Interrupt{})
@@ -66,6 +67,8 @@ func (m *sim) ask() {
 		m.wishes = append(m.wishes, Detach{})
 	case n <= 7:
 		m.c.event(Heartbeat{})
+	case n <= 13:
+		m.want()
 	}
 }
 
@@ -144,6 +147,18 @@ func (m *sim) exit(l *simLaunch) {
 	}
 }
 
+// waitNoMore takes a task out of what others of the file wait for.
+func (m *sim) waitNoMore(id task.ID) {
+	for i := range m.file {
+		if slices.Contains(simAfter(&m.file[i]), id) {
+			spec, rules := *m.file[i].Spec, *m.file[i].Spec.Rules
+			rules.After = slices.DeleteFunc(slices.Clone(rules.After), func(name task.ID) bool { return name == id })
+			spec.Rules = &rules
+			m.file[i].Spec = &spec
+		}
+	}
+}
+
 // edit changes the tasks file as a person would, a little here and there.
 func (m *sim) edit() {
 	m.edits++
@@ -151,10 +166,16 @@ func (m *sim) edit() {
 	case 0:
 		if len(m.file) > 1 {
 			m.removed[m.file[i].ID] = true
+			m.waitNoMore(m.file[i].ID)
 			m.file = slices.Delete(m.file, i, i+1)
 		}
 	case 1:
-		m.file = slices.Insert(m.file, i, m.newTask(fmt.Sprintf("n%d", m.edits)))
+		t := m.newTask(fmt.Sprintf("n%d", m.edits))
+		m.rules(&t, m.file)
+		m.file = slices.Insert(m.file, i, t)
+		if m.rnd.IntN(4) == 0 {
+			m.asks.policy = m.somePolicy()
+		}
 	case 2:
 		spec := *m.file[i].Spec
 		if m.rnd.IntN(2) == 0 {
@@ -162,6 +183,10 @@ func (m *sim) edit() {
 		}
 		spec.Retries = m.rnd.IntN(4) - 1
 		spec.Resources.CPUs = int64(100 * (1 + m.rnd.IntN(30)))
+		if spec.Rules != nil && m.rnd.IntN(2) == 0 {
+			rules := task.Rules{After: spec.Rules.After[:m.rnd.IntN(1+len(spec.Rules.After))], Group: []string{"", "g", "h"}[m.rnd.IntN(3)]}
+			spec.Rules = &rules
+		}
 		m.file[i].Spec = &spec
 	case 3:
 		m.rnd.Shuffle(len(m.file), func(a, b int) { m.file[a], m.file[b] = m.file[b], m.file[a] })

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"strings"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -65,7 +66,15 @@ func (m *sim) onCalls(calls []*sched.Call) error {
 			m.known.ended[agent+" "+id] = true
 		case sched.Call_ACCEPT:
 			for i := range call.Accept.Operations[0].Launch.TaskInfos {
-				if err := m.onLaunch(&call.Accept.Operations[0].Launch.TaskInfos[i]); err != nil {
+				info := &call.Accept.Operations[0].Launch.TaskInfos[i]
+				id, _ := task.ParseLaunchID(info.TaskID.Value)
+				killed := slices.ContainsFunc(calls, func(c *sched.Call) bool { // its group had one failure too many in the same step
+					return c.Type == sched.Call_KILL && c.Kill.TaskID.Value == info.TaskID.Value
+				})
+				if t := m.s.queue.Get(id); t.Stop != task.NotStopped && !killed {
+					return errBroken("%s is launched, and somebody asked for its end (%d)", info.TaskID.Value, t.Stop)
+				}
+				if err := m.onLaunch(info); err != nil {
 					return err
 				}
 			}
@@ -78,9 +87,6 @@ func (m *sim) onCalls(calls []*sched.Call) error {
 func (m *sim) onLaunch(info *mesos.TaskInfo) error {
 	id, n := task.ParseLaunchID(info.TaskID.Value)
 	t, agent := m.s.queue.Get(id), info.AgentID.Value
-	if t.Stop != task.NotStopped {
-		return errBroken("%s is launched, and somebody asked for its end (%d)", info.TaskID.Value, t.Stop)
-	}
 	byOwn := t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && m.cfg.Executor.Default
 	if byOwn != (info.Executor != nil) || byOwn == (info.Command != nil) {
 		return errBroken("%s should go to our executor: %v", info.TaskID.Value, byOwn)

@@ -33,6 +33,12 @@ func (m *sim) commit() error {
 	if err := m.onRecord(eff.Records); err != nil {
 		return err
 	}
+	if m.chance(60) {
+		return m.crash(eff.Calls) // before the answers
+	}
+	if err := m.answer(eff.Answers); err != nil {
+		return err
+	}
 	for i, call := range eff.Calls {
 		if stop == i+1 {
 			return m.crash(eff.Calls[i:])
@@ -133,6 +139,9 @@ func (m *sim) crash(late []*sched.Call) error {
 // leave ends the process, by a crash or as it decided.
 func (m *sim) leave(over *Over) error {
 	m.s, m.wishes, m.answers, m.fetching, m.batch = nil, nil, nil, nil, Effects{}
+	if err := m.forgetAsks(); err != nil {
+		return err
+	}
 	m.known.forget()
 	if m.cfg.Own {
 		m.c.die()
@@ -197,7 +206,7 @@ func (m *sim) start() error {
 
 // load is what a start hands over: the file, or that it is the one of before.
 func (m *sim) load() Event {
-	load := Load{Tasks: slices.Clone(m.file), File: m.fileName()}
+	load := Load{Tasks: slices.Clone(m.file), Policy: m.asks.policy, File: m.fileName()}
 	if m.journal.file == load.File {
 		m.read = load.Tasks
 		return Unchanged{}
@@ -208,6 +217,7 @@ func (m *sim) load() Event {
 // fileName tells contents of the tasks file apart.
 func (m *sim) fileName() string {
 	var name strings.Builder
+	fmt.Fprintf(&name, "%v;", m.asks.policy)
 	for i := range m.file {
 		fmt.Fprintf(&name, "%s %p %d;", m.file[i].ID, m.file[i].Spec, m.file[i].Seq)
 	}

@@ -34,11 +34,12 @@ type move struct {
 }
 
 func newPlayer(st *story, stops ...int) *player {
-	p := &player{story: st, stops: stops, sim: newSim(rand.New(rand.NewPCG(1, 1)))}
+	p := &player{story: st, stops: stops, sim: newSim(rand.New(rand.NewPCG(1, 1)), false)}
 	p.c = newSimCluster(time.Unix(1_700_000_000, 0).UTC(), st.agents)
-	p.c.arrived = p.onArrival
+	p.c.arrived, p.benign = p.onArrival, true
 	ids := 1
 	p.cfg = DefaultConfig()
+	p.asks.policy = st.policy
 	p.cfg.NewID = func() string { ids++; return fmt.Sprintf("f%d", ids) }
 	p.cfg.Once, p.cfg.Own = !st.plain, st.own
 	p.cfg.Collect.Tail = st.tail
@@ -188,7 +189,7 @@ func (p *player) begin() error {
 	if err := p.deliver(Restored{}); err != nil || p.s == nil {
 		return err
 	}
-	return p.deliver(Load{Tasks: slices.Clone(p.file)})
+	return p.deliver(Load{Tasks: slices.Clone(p.file), Policy: p.asks.policy})
 }
 
 func (p *player) deliver(ev Event) error {
@@ -206,10 +207,10 @@ func (p *player) carryOut(what string) error {
 		if making {
 			p.moves++
 		}
-		return nil
+		return p.answer(eff.Answers)
 	}
 	if p.ended(what) {
-		return nil
+		return p.forgetAsks()
 	}
 	if making {
 		p.moves++ // if it is not on record, whoever made it does so again
@@ -220,8 +221,14 @@ func (p *player) carryOut(what string) error {
 			return err
 		}
 		if p.ended(recordWords(eff.Records) + " was stored") {
-			return nil
+			return p.forgetAsks()
 		}
+	}
+	if err := p.answer(eff.Answers); err != nil {
+		return err
+	}
+	if len(eff.Answers) > 0 && p.ended("the answer left") {
+		return nil
 	}
 	for _, call := range eff.Calls {
 		if err := p.send(call); err != nil {

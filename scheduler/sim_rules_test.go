@@ -12,6 +12,9 @@ import (
 	"cmdq/task"
 )
 
+// simStop is how a task stood when it was asked to end.
+type simStop struct{ base, launches int }
+
 // simSeen is what the rules note of a launch.
 type simSeen struct {
 	base, retries int
@@ -40,7 +43,7 @@ func (m *sim) onArrival(l *simLaunch) error {
 	if l.executor == nil && a.Executor != "" || l.executor != nil && a.Executor != l.executor.id {
 		return errBroken("%s launched, and not with executor %q, as was stored", l.id, a.Executor)
 	}
-	if base, stopped := m.stopped[t.ID]; stopped && base == t.Base {
+	if stop, stopped := m.stopped[t.ID]; stopped && stop.base == t.Base && l.number > stop.launches {
 		return errBroken("%s launched, and its task was cancelled", l.id)
 	}
 	l.seen = simSeen{base: t.Base, retries: t.Spec.Retries}
@@ -149,7 +152,9 @@ func (m *sim) onRecord(records []Record) error {
 			kept.wake = time.Time{} // it has come
 		}
 		if t.Stop == task.Cancelled {
-			m.stopped[t.ID] = t.Base
+			if known, ok := m.stopped[t.ID]; !ok || known.base != t.Base {
+				m.stopped[t.ID] = simStop{t.Base, t.Launches}
+			}
 		}
 		if what := difference(t, &kept.task); what != "" || !wake.Equal(kept.wake) {
 			return errBroken("task %s differs from the journal: %s, wakes %v and %v\n%+v\n%+v", t.ID, what, wake, kept.wake, *t, kept.task)
@@ -175,6 +180,8 @@ func difference(a, b *task.Task) string {
 		return "what it is"
 	case a.Stop != b.Stop:
 		return "stop"
+	case a.Held != b.Held || a.Given != b.Given:
+		return "held or given"
 	case a.Launches != b.Launches || a.Attempts != b.Attempts || a.Base != b.Base:
 		return "launches"
 	case a.Charged != b.Charged || a.Infra != b.Infra || a.NeverStarted != b.NeverStarted:
@@ -288,7 +295,7 @@ func (m *sim) judgeTask(t *task.Task) error {
 		return errBroken("it is %s, and it had finished", t.State)
 	case t.State == task.Finished && finished == 0:
 		return errBroken("it is finished, and no launch of it has")
-	case t.State == task.Killed && !m.cancelled[t.ID] && !m.removed[t.ID]:
+	case t.State == task.Killed && !m.cancelled[t.ID] && !m.removed[t.ID] && !byRule(t):
 		return errBroken("it is killed, and nobody asked for that")
 	}
 	if err := m.judgeLeft(t); err != nil || t.State != task.Failed {

@@ -67,11 +67,12 @@ type sim struct {
 	file      []task.Task // the tasks file as it is now
 	read      []task.Task // as it was when it was read last
 	edits     int
+	asks      simAsks
 	known     simKnown
 	fetching  []*simFetch
 	cancelled map[task.ID]bool
-	stopped   map[task.ID]int  // Base of those whose cancel was stored while they were active
-	removed   map[task.ID]bool // it left the file at least once
+	stopped   map[task.ID]simStop // of those whose cancel was stored while they were active
+	removed   map[task.ID]bool    // it left the file at least once
 }
 
 // How long things go wrong, and how long the rest may take at most.
@@ -80,8 +81,11 @@ const (
 	allTurns  = 2500
 )
 
-func simulate(seed uint64) (err error) {
-	m := newSim(rand.New(rand.NewPCG(seed, 7)))
+func simulate(seed uint64) error {
+	return newSim(rand.New(rand.NewPCG(seed, 7)), false).play()
+}
+
+func (m *sim) play() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("turn %d: panic: %v\n%s", m.turns, p, debug.Stack())
@@ -101,10 +105,11 @@ func simulate(seed uint64) (err error) {
 	return m.judge()
 }
 
-func newSim(rnd *rand.Rand) *sim {
-	m := &sim{rnd: rnd, journal: newMemory("f1"), cancelled: map[task.ID]bool{}, stopped: map[task.ID]int{}, removed: map[task.ID]bool{},
+func newSim(rnd *rand.Rand, tight bool) *sim {
+	m := &sim{rnd: rnd, journal: newMemory("f1"), cancelled: map[task.ID]bool{}, stopped: map[task.ID]simStop{}, removed: map[task.ID]bool{},
 		c: newSimCluster(time.Unix(1_700_000_000, 0).UTC(), 1+rnd.IntN(3))}
 	m.c.arrived = m.onArrival
+	m.asks.held, m.asks.kept, m.asks.tight = map[task.ID]bool{}, map[task.ID]bool{}, tight
 	m.cfg = DefaultConfig()
 	m.cfg.Once, m.cfg.Rand = rnd.IntN(2) == 0, rnd
 	ids := 1
@@ -123,8 +128,14 @@ func newSim(rnd *rand.Rand) *sim {
 	m.c.agents[0].unfit = len(m.c.agents) > 1 && rnd.IntN(4) == 0
 	m.known.shut, m.known.newest = map[string]bool{}, map[string]string{}
 	m.known.forget()
+	if rnd.IntN(4) == 0 {
+		m.cfg.Run = m.someGroup()
+	}
+	m.asks.policy = m.somePolicy()
 	for i := range 1 + rnd.IntN(8) {
-		m.file = append(m.file, m.newTask(fmt.Sprintf("t%d", i)))
+		t := m.newTask(fmt.Sprintf("t%d", i))
+		m.rules(&t, m.file)
+		m.file = append(m.file, t)
 	}
 	return m
 }
@@ -207,6 +218,7 @@ func (m *sim) settle() error {
 	}
 	m.offer()
 	m.answerFetch()
+	m.releaseAll()
 	err := m.work(1000)
 	if err == nil && m.s != nil {
 		err = m.onCalm()
@@ -267,7 +279,10 @@ func (m *sim) next() Event {
 
 func (m *sim) step(ev Event) error {
 	m.onHeard(ev)
+	before := m.counts()
 	switch ev := ev.(type) {
+	case Asked:
+		m.onAsked(ev)
 	case Collected:
 		m.onCollected(ev)
 	case Load:
@@ -286,6 +301,9 @@ func (m *sim) step(ev Event) error {
 	}
 	if m.batch.Over != nil {
 		return nil
+	}
+	if err := errors.Join(m.onRules(before, eff.Calls), m.onEnded(eff.Records), m.onStopped()); err != nil {
+		return fmt.Errorf("after %T: %w", ev, err)
 	}
 	if _, is := ev.(Subscribed); is && m.counted(true) > 0 {
 		return errBroken("executors that may have ended unheard are still counted")
