@@ -48,8 +48,8 @@ or if there is no journal.`,
 			if err := f.check(v); err != nil {
 				return err
 			}
-			p := newPaper(cmd.OutOrStdout())
-			if p.width > 0 && !cmd.Flags().Changed("limit") {
+			short := newPaper(cmd.OutOrStdout()).width > 0 && !cmd.Flags().Changed("limit")
+			if short {
 				f.limit = screenful
 			}
 			list, err := ask(cmd, v, func(ctx context.Context, q web.Queue) (web.Tasks, error) {
@@ -61,7 +61,7 @@ or if there is no journal.`,
 			if err := v.print(cmd, list, func(p *paper) { p.tasks(list.Tasks, f.ids) }); err != nil {
 				return err
 			}
-			if n := len(list.Tasks); n < list.Total && f.limit > 0 {
+			if n := len(list.Tasks); short && n < list.Total {
 				fmt.Fprintf(cmd.ErrOrStderr(), "cmdq: %d of %d; --limit 0 lists all\n", n, list.Total)
 			}
 			return nil

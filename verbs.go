@@ -49,23 +49,27 @@ func (v *verb) registerJSON(f *pflag.FlagSet) {
 	f.BoolVar(&v.json, "json", false, "what the API answers, as JSON")
 }
 
-// How long a cmdq that has the directory may take to answer: it may be starting,
-// or about to end.
+// How long a cmdq that has the directory may be silent: it may be starting, or
+// about to end.
 const (
 	slowStart = 3 * time.Second
+	slowEnd   = 30 * time.Second // where it is known that it ends
 	askAgain  = 50 * time.Millisecond
 )
 
 // running finds the cmdq that runs.
 func (v *verb) running(ctx context.Context) (*web.Client, error) {
-	client, _, err := v.find(ctx, false)
+	client, _, err := v.find(ctx, false, slowStart)
 	return client, err
 }
 
 // find finds the cmdq that runs, or else its journal, if that will do. One of
-// both is nil.
-func (v *verb) find(ctx context.Context, orJournal bool) (*web.Client, web.Queue, error) {
-	for until := time.Now().Add(slowStart); ; {
+// both is nil. One that has the directory may be silent for so long.
+func (v *verb) find(ctx context.Context, orJournal bool, patience time.Duration) (*web.Client, web.Queue, error) {
+	if v.state == "" {
+		return nil, nil, usage("--state is empty")
+	}
+	for until := time.Now().Add(patience); ; {
 		client, err := web.DialControl(v.state)
 		if err == nil || !errors.Is(err, web.ErrNotRunning) {
 			return client, nil, err
@@ -117,8 +121,8 @@ func (v *verb) nothingThere() error {
 func ask[T any](cmd *cobra.Command, v *verb, question func(context.Context, web.Queue) (T, error)) (T, error) {
 	ctx := context.Background()
 	var answer T
-	for range 2 { // it may end meanwhile
-		client, kept, err := v.find(ctx, true)
+	for _, patience := range []time.Duration{slowStart, slowEnd} { // it may end meanwhile
+		client, kept, err := v.find(ctx, true, patience)
 		if err != nil {
 			return answer, v.told(err)
 		}

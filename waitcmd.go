@@ -100,8 +100,8 @@ func (w *waiter) run(cmd *cobra.Command) error {
 // wait asks the cmdq that runs until it is over, and if that ends before, its
 // journal.
 func (w *waiter) wait(ctx context.Context) error {
-	for {
-		client, kept, err := w.find(ctx, true)
+	for patience := slowStart; ; patience = slowEnd {
+		client, kept, err := w.find(ctx, true, patience)
 		if err != nil {
 			return err
 		}
