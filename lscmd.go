@@ -48,8 +48,7 @@ or if there is no journal.`,
 			if err := f.check(v); err != nil {
 				return err
 			}
-			short := newPaper(cmd.OutOrStdout()).width > 0 && !cmd.Flags().Changed("limit")
-			if short {
+			if newPaper(cmd.OutOrStdout()).width > 0 && !cmd.Flags().Changed("limit") {
 				f.limit = screenful
 			}
 			list, err := ask(cmd, v, func(ctx context.Context, q web.Queue) (web.Tasks, error) {
@@ -61,7 +60,7 @@ or if there is no journal.`,
 			if err := v.print(cmd, list, func(p *paper) { p.tasks(list.Tasks, f.ids) }); err != nil {
 				return err
 			}
-			if n := len(list.Tasks); short && n < list.Total {
+			if n := len(list.Tasks); n < list.Total && f.limit > 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "cmdq: %d of %d; --limit 0 lists all\n", n, list.Total)
 			}
 			return nil
@@ -210,11 +209,11 @@ func (p *paper) took(t *web.Row) string {
 	return p.between(t.Started, t.Ended)
 }
 
-// howEnded is the exit status of a task, the signal, or the reason.
+// howEnded is the exit status of a task, the signal in one word, or the reason.
 func howEnded(t *web.Row) string {
 	switch {
 	case t.Signal != "":
-		return plain(t.Signal)
+		return strings.ReplaceAll(plain(t.Signal), " ", "-") // Mesos says Segmentation fault
 	case t.ExitCode != nil:
 		return strconv.Itoa(*t.ExitCode)
 	}
