@@ -64,7 +64,7 @@ func (s *session) tearDown(ctx context.Context, owed store.Owed, needed bool) er
 		ctx, cancel = context.WithTimeout(ctx, wait)
 		defer cancel()
 	}
-	conn, err := s.connect(owed.Master)
+	conn, err := s.connect(owed.Master, nil)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
 
@@ -159,7 +160,7 @@ func (s *session) start(first scheduler.Event, n needs) error {
 	}); sig != nil || err != nil {
 		return signalled(sig, err)
 	}
-	if s.conn, err = s.connect(s.master()); err != nil {
+	if s.conn, err = s.connect(s.master(), meter{s.metrics}.called); err != nil {
 		return err
 	}
 	if warning := s.cfg.identity.warning(s.cfg.masters); warning != "" {
@@ -246,12 +247,11 @@ func (s *session) openControl() {
 	s.control = web.Serve(listener, web.NewAPI(s.apiConfig()), s.log.WithField("part", "web"))
 }
 
-// connect makes the connection to a master; nothing is sent yet.
-func (s *session) connect(master string) (*mesosapi.Conn, error) {
+// connect makes the connection to a master; nothing is sent yet. called hears how
+// calls go; nil: nobody does.
+func (s *session) connect(master string, called func(sched.Call_Type, error)) (*mesosapi.Conn, error) {
 	cfg := s.mesosConfig(master)
-	if s.sched == nil && master == s.master() {
-		cfg.Called = meter{s.metrics}.called
-	}
+	cfg.Called = called
 	conn, err := mesosapi.New(cfg)
 	if err != nil {
 		return nil, usage("--master: %w", err)
