@@ -93,7 +93,7 @@ task, or nothing answers, 2 on bad usage, or if --state holds no journal.`
 		}
 		o, err := c.change(cmd)
 		if err != nil {
-			return c.told(err)
+			return c.unsure(err)
 		}
 		return c.print(cmd, o, func(p *paper) { p.outcome(&o, c.did, len(args)) })
 	}

@@ -292,7 +292,7 @@ func (s *submission) submit(cmd *cobra.Command) error {
 	}
 	o, err := client.Submit(ctx, s.file, s.folder)
 	if err != nil {
-		return s.told(err)
+		return s.unsure(err)
 	}
 	if err := s.print(cmd, o, func(p *paper) { s.say(p, cmd, &o) }); err != nil || !s.wait {
 		return err

@@ -132,11 +132,25 @@ func ask[T any](cmd *cobra.Command, v *verb, question func(context.Context, web.
 		} else {
 			fmt.Fprintf(cmd.ErrOrStderr(), "cmdq: nothing runs with %s; this is what its journal says\n", plain(v.state))
 		}
-		if answer, err = question(ctx, queue); client == nil || !errors.Is(err, web.ErrNotRunning) {
+		if answer, err = question(ctx, queue); client == nil || !ending(err) {
 			return answer, v.told(err)
 		}
 	}
 	return answer, v.told(web.ErrNotRunning)
+}
+
+// ending tells whether an error is that cmdq ends, or has ended.
+func ending(err error) bool {
+	var word *web.Error
+	return errors.Is(err, web.ErrNotRunning) || errors.As(err, &word) && word.Code == web.CodeEnding
+}
+
+// unsure is told for what may have been done, though nobody said so.
+func (v *verb) unsure(err error) error {
+	if errors.Is(err, web.ErrNotRunning) {
+		return &exit{exitFailed, fmt.Errorf("the cmdq of %s ended before it answered; what it was asked for may have been done", plain(v.state))}
+	}
+	return v.told(err)
 }
 
 // told gives an error its exit status, and makes it fit for a terminal.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -33,6 +34,8 @@ type fakeQueue struct {
 	files      []string
 	folder     string
 	looked     chan struct{} // a task, or the status, was asked for
+	mute       bool          // it ends instead of an answer to a change
+	slips      []error       // that come first when they are
 }
 
 func newFakeQueue(t testing.TB) *fakeQueue {
@@ -59,7 +62,22 @@ func (f *fakeQueue) Status(context.Context) (web.Status, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer func() { f.looked <- struct{}{} }()
-	return f.status, nil
+	return f.status, f.slip()
+}
+
+// fall breaks the connection off.
+func (f *fakeQueue) fall() {
+	if f.mute {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// slip is the next of slips. The lock is held.
+func (f *fakeQueue) slip() (err error) {
+	if len(f.slips) > 0 {
+		err, f.slips = f.slips[0], f.slips[1:]
+	}
+	return err
 }
 
 func (f *fakeQueue) Tasks(_ context.Context, q web.Query) (web.Tasks, error) {
@@ -78,6 +96,9 @@ func (f *fakeQueue) Task(_ context.Context, id string) (web.Task, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer func() { f.looked <- struct{}{} }()
+	if err := f.slip(); err != nil {
+		return web.Task{}, err
+	}
 	for _, t := range f.tasks {
 		if t.ID == id {
 			return t, nil
@@ -94,6 +115,7 @@ func (f *fakeQueue) Failures(context.Context) (web.Failures, error) { return f.f
 func (f *fakeQueue) Submit(_ context.Context, file []byte, folder string) (web.Outcome, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.fall()
 	f.files, f.folder = append(f.files, string(file)), folder
 	return f.came, f.err
 }
@@ -114,6 +136,7 @@ func (f *fakeQueue) Release(_ context.Context, s web.Selection) (web.Outcome, er
 func (f *fakeQueue) change(verb string, s web.Selection) (web.Outcome, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.fall()
 	f.selections[verb] = s
 	return f.came, f.err
 }

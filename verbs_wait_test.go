@@ -199,6 +199,37 @@ func TestWaitBeyondTheEnd(t *testing.T) {
 	}
 }
 
+// TestWaitThroughTrouble: that cmdq is busy, or about to end, is no end of it.
+func TestWaitThroughTrouble(t *testing.T) {
+	f := newFakeQueue(t)
+	f.tasks = []web.Task{aTask("a", "finished")}
+	f.status = web.Status{Tasks: 1, States: map[string]int{"finished": 1}}
+	for _, args := range [][]string{nil, {"a"}} {
+		f.mu.Lock()
+		f.slips = []error{web.Busy("not now"), web.Busy("not now"), &web.Error{Code: web.CodeEnding, Message: "cmdq is ending"}}
+		f.mu.Unlock()
+		if got := f.cmdq("wait", args...); got.status != 0 || got.err != "" || len(f.slips) > 0 {
+			t.Errorf("wait %q: %+v", args, got)
+		}
+	}
+	f.slips = []error{web.NotFound("there is no task a any more")}
+	if got := f.cmdq("wait", "a"); got.status != exitFailed {
+		t.Errorf("one that is gone: %+v", got)
+	}
+}
+
+// TestEndsBeforeItAnswers: nobody knows what became of a change then.
+func TestEndsBeforeItAnswers(t *testing.T) {
+	for _, call := range [][]string{{"cancel", "x"}, {"submit", "--", "x"}} {
+		f := newFakeQueue(t)
+		f.mute = true
+		got := f.cmdq(call[0], call[1:]...)
+		if got.status != exitFailed || got.err != "cmdq: the cmdq of "+f.dir+" ended before it answered; what it was asked for may have been done\n" {
+			t.Errorf("%q: %+v", call, got)
+		}
+	}
+}
+
 func TestSubmitAndWait(t *testing.T) {
 	f := newFakeQueue(t)
 	f.tasks = []web.Task{aTask("x", "running")}

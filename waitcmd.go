@@ -111,10 +111,10 @@ func (w *waiter) wait(ctx context.Context) error {
 			}
 			return fmt.Errorf("no cmdq is running with %s, and %s", plain(w.state), w.missing())
 		}
-		if err := w.follow(ctx, client); !errors.Is(err, web.ErrNotRunning) {
+		if err := w.follow(ctx, client); !ending(err) && !busy(err) {
 			return err
 		}
-		select { // it may have cut us off, and be there all the same
+		select { // it may be there all the same
 		case <-time.After(oftenEnough):
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -151,7 +151,7 @@ func (w *waiter) follow(ctx context.Context, client *web.Client) error {
 	w.stale, w.asked, w.took = true, time.Time{}, 0
 	for {
 		if w.due() {
-			if err := w.look(ctx, client); err != nil {
+			if err := w.look(ctx, client); err != nil && !busy(err) {
 				return err
 			}
 		}
@@ -221,7 +221,7 @@ func (w *waiter) look(ctx context.Context, q web.Queue) error {
 	default:
 		err = w.each(ctx, q, slices.Sorted(maps.Keys(w.open)))
 	}
-	w.stale, w.asked, w.took = false, time.Now(), time.Since(began)
+	w.stale, w.asked, w.took = err != nil, time.Now(), time.Since(began)
 	return err
 }
 
@@ -262,7 +262,7 @@ func (w *waiter) each(ctx context.Context, q web.Queue, ids []string) error {
 func (w *waiter) over() bool {
 	switch {
 	case len(w.ids) == 0:
-		return !w.asked.IsZero() && endedOf(&w.status) == w.status.Tasks
+		return w.known() && endedOf(&w.status) == w.status.Tasks
 	case w.open == nil:
 		return false
 	case w.any:
@@ -271,10 +271,19 @@ func (w *waiter) over() bool {
 	return len(w.open) == 0
 }
 
+// known tells whether the status is.
+func (w *waiter) known() bool { return w.status.States != nil }
+
+// busy tells whether cmdq has no time to answer just now.
+func busy(err error) bool {
+	var word *web.Error
+	return errors.As(err, &word) && word.Code == web.CodeBusy
+}
+
 // missing says what has not ended.
 func (w *waiter) missing() string {
 	switch {
-	case len(w.ids) == 0 && w.asked.IsZero(), len(w.ids) > 0 && w.open == nil:
+	case len(w.ids) == 0 && !w.known(), len(w.ids) > 0 && w.open == nil:
 		return "nothing is known of the tasks"
 	case len(w.ids) == 0:
 		return fmt.Sprintf("%d of %s have not ended", w.status.Tasks-endedOf(&w.status), count(w.status.Tasks, "task"))
