@@ -1,7 +1,7 @@
 # The version of staticcheck that the code is held to.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test race crash check bench fuzz cover conformance integration browser demo clean
+.PHONY: help build test race crash check bench fuzz cover conformance integration browser demo tour clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -45,8 +45,11 @@ conformance: build ## ask the embedded Mesos the questions of scripts/conformanc
 integration: browser ## what needs more than Go: pymesos, msh, Chromium; installs it
 	scripts/integration
 
-browser: ## of it, only the web page in headless Chromium
+browser: ## of it, only the web pages in headless Chromium
 	scripts/browser
+
+tour: build ## a session with every verb
+	scripts/tour .
 
 demo: ## a tour of 20 seconds
 	scripts/demo
