@@ -27,6 +27,9 @@ type journal struct {
 // written is said, and is no reason to stop: the next start completes it.
 func (j *journal) Append(records []scheduler.Record) error {
 	batch := j.batch(records)
+	if err := j.oweFirst(batch); err != nil {
+		return err
+	}
 	if err := j.store.Write(batch); err != nil {
 		return err
 	}
@@ -41,6 +44,18 @@ func (j *journal) Append(records []scheduler.Record) error {
 		j.log.Error(err)
 	}
 	return nil
+}
+
+// oweFirst stores what came to be owed ahead of a batch that is too large to be
+// stored at once: between its parts a crash could leave the ends, and nobody to be
+// told of them. As it is, somebody may be told of them twice.
+func (j *journal) oweFirst(b store.Batch) error {
+	if b.Run == nil || len(b.Tasks) <= store.Together || len(b.Run.Notices) <= len(j.run.Notices) {
+		return nil
+	}
+	run := j.run
+	run.Notices = b.Run.Notices
+	return j.store.Write(store.Batch{Run: &run})
 }
 
 // handOver gives away what came to be owed.

@@ -27,6 +27,7 @@ func (s *session) play(first scheduler.Event) error {
 		}
 	}
 	s.startNotices(s.sched.Note)
+	view := s.view() // now: from here on the journal is the scheduler's
 	type result struct {
 		over scheduler.Over
 		err  error
@@ -37,7 +38,7 @@ func (s *session) play(first scheduler.Event) error {
 		ended <- result{over, err}
 	}()
 	shown := s.showProgress(ctx)
-	go s.tellStatus(ctx)
+	go s.tellStatus(ctx, view)
 	status := 0 // of the signal that ends us
 	for {
 		select {

@@ -107,8 +107,7 @@ func (s *session) watch(v scheduler.View, t *task.Task) {
 }
 
 // tellStatus tells them once a second how the queue stands, until ctx ends.
-func (s *session) tellStatus(ctx context.Context) {
-	view := s.view()
+func (s *session) tellStatus(ctx context.Context, view *queueView) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -13,6 +13,10 @@ import (
 // in memory until it is committed.
 const maxRecords = 50_000
 
+// Together is how many tasks of a batch are at most stored in one transaction
+// with its run, all or nothing.
+const Together = maxRecords
+
 // Write stores a batch. It is safe on disk when Write returns nil. After an error
 // some of it may be stored or all; the same batch can be written again, now or
 // later, until that works.
