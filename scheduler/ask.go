@@ -43,14 +43,23 @@ var errLeaving = errors.New("cmdq is ending")
 // Change makes a change and waits until it is stored.
 func (s *Scheduler) Change(ctx context.Context, c Change) (Outcome, error) {
 	answer := make(chan Outcome, 1)
-	if err := s.Post(ctx, Asked{Change: c, Answer: func(o Outcome) { answer <- o }}); err != nil {
-		return Outcome{}, err
+	select {
+	case s.requests <- Asked{Change: c, Answer: func(o Outcome) { answer <- o }}:
+	case <-s.done:
+		return Outcome{}, errLeaving
+	case <-ctx.Done():
+		return Outcome{}, fmt.Errorf("%T: %w", c, ctx.Err())
 	}
 	select {
 	case out := <-answer:
 		return out, out.Err
 	case <-s.done:
-		return Outcome{}, errLeaving
+		select {
+		case out := <-answer: // the last of the run
+			return out, out.Err
+		default:
+			return Outcome{}, errLeaving
+		}
 	case <-ctx.Done():
 		return Outcome{}, fmt.Errorf("%T: %w", c, ctx.Err())
 	}

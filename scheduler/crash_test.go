@@ -41,6 +41,8 @@ type storyTask struct {
 	cpus    int64 // thousandths; 0: a quarter of an agent
 	outputs bool
 	by      task.Executor
+	after   []task.ID
+	group   string
 }
 
 // storyEnd is how a task ends and how often its command is started; again is how
@@ -60,6 +62,9 @@ func (t storyTask) task(seq int) task.Task {
 		spec.Outputs = []task.Output{{Path: "x"}}
 	}
 	spec.Executor = t.by
+	if len(t.after) > 0 || t.group != "" {
+		spec.Rules = &task.Rules{After: t.after, Group: t.group}
+	}
 	if t.huge {
 		spec.Resources = task.Resources{CPUs: 8000, Mem: 1000}
 	}
@@ -157,6 +162,19 @@ func cancel(ids ...task.ID) func(*player) Event {
 		return p.asked(CancelTasks{Selection{IDs: ids}})
 	}
 }
+
+func asked(c Change) func(*player) Event {
+	return func(p *player) Event { return p.asked(c) }
+}
+
+func ended(id task.ID, as task.State) func(*player) bool {
+	return func(p *player) bool {
+		t := p.s.queue.Get(id)
+		return t != nil && t.State == as
+	}
+}
+
+func loaded(p *player) bool { return p.s.loaded }
 
 func interrupt(*player) Event { return Interrupt{} }
 func detach(*player) Event    { return Detach{} }
@@ -297,6 +315,34 @@ var stories = []story{
 		holds: func(p *player, l *simLaunch) bool { return l.task == "b" && p.moves == 0 },
 		slow:  func(p *player) bool { return p.moves == 0 || p.ends == 0 },
 		want:  map[task.ID]storyEnd{"a": {task.Finished, 1, 0}, "b": {task.Finished, 2, 0}},
+	}, {
+		name: "asked", agents: 1, plain: true,
+		tasks: []storyTask{{id: "a"}, {id: "b"}, {id: "d", huge: true}},
+		moves: []move{{started("a", 1), asked(Submit{Tasks: []task.Task{storyTask{id: "c", after: []task.ID{"a"}}.task(0)}})},
+			{ended("b", task.Failed), asked(RetryTasks{Selection{IDs: []task.ID{"b"}}})},
+			{loaded, asked(HoldTasks{Selection{IDs: []task.ID{"c"}}})}, {loaded, asked(CancelTasks{Selection{IDs: []task.ID{"d"}}})},
+			{ended("a", task.Finished), asked(ReleaseTasks{Selection{IDs: []task.ID{"c"}}})}},
+		failing: map[task.ID][]int{"b": {1}},
+		holds:   until(4, "a"),
+		want: map[task.ID]storyEnd{"a": {task.Finished, 1, 0}, "b": {task.Finished, 2, 0}, "c": {task.Finished, 1, 0},
+			"d": {task.Killed, 0, 0}},
+	}, {
+		name: "after and groups", agents: 1,
+		tasks: []storyTask{{id: "a"}, {id: "b", after: []task.ID{"a"}}, {id: "c", after: []task.ID{"b"}}, {id: "d", after: []task.ID{"c"}},
+			{id: "e", group: "g"}, {id: "f", group: "g"}, {id: "h", group: "h", retries: 1}, {id: "i", group: "h"}},
+		policy:  task.Policy{Groups: map[string]task.Group{"g": {MaxRunning: 1}, "h": {MaxRunning: 1, MaxFailures: task.Unlimited}}},
+		failing: map[task.ID][]int{"c": {1}, "e": {1}, "h": {1}},
+		want: map[task.ID]storyEnd{"a": {task.Finished, 1, 0}, "b": {task.Finished, 1, 0}, "c": {task.Failed, 1, 0}, "d": {task.Killed, 0, 0},
+			"e": {task.Failed, 1, 0}, "f": {task.Killed, 0, 0}, "h": {task.Finished, 2, 0}, "i": {task.Finished, 1, 0}},
+	}, {
+		name: "group cancelled", agents: 1,
+		tasks:   []storyTask{{id: "a", group: "g"}, {id: "b", group: "g", retries: 3}, {id: "c", group: "g", huge: true}},
+		policy:  task.Policy{Groups: map[string]task.Group{"g": {OnFailure: task.CancelGroup}}},
+		failing: map[task.ID][]int{"a": {1}},
+		holds: func(p *player, l *simLaunch) bool {
+			return l.task == "b" && !l.dying || l.task == "a" && p.runs("b") == 0
+		},
+		want: map[task.ID]storyEnd{"a": {task.Failed, 1, 0}, "b": {task.Killed, 1, 0}, "c": {task.Killed, 0, 0}},
 	}, {
 		name: "embedded", agents: 1, own: true,
 		tasks: []storyTask{{id: "a"}, {id: "b", retries: 1}},
