@@ -15,10 +15,11 @@ import (
 
 // queueView answers questions about the queue in the words of the API.
 type queueView struct {
-	look    func(context.Context, func(scheduler.View)) error
-	about   web.Status // what is the same at any time
-	page    func() string
-	sandbox func(*task.Task, *task.Attempt) string
+	look     func(context.Context, func(scheduler.View)) error
+	about    web.Status // what is the same at any time
+	page     func() string
+	executor task.Executor // of tasks that do not say
+	sandbox  func(*task.Task, *task.Attempt) string
 }
 
 // Status implements web.Queue.
@@ -318,8 +319,12 @@ func (q *queueView) Task(ctx context.Context, id string) (web.Task, error) {
 func (q *queueView) detail(v scheduler.View, t *task.Task) web.Task {
 	_, wake := v.Waits(t)
 	s := t.Spec
+	executor := s.Executor
+	if executor == "" {
+		executor = q.executor
+	}
 	out := web.Task{Row: row(v, t), Name: t.Name(), Line: t.Line(), Resources: resourcesOf(s.Resources), User: s.User, Retries: s.Retries,
-		KillGrace: s.KillGrace.String(), Executor: string(s.Executor), Wake: stampOf(wake), Charged: t.Charged, Infra: t.Infra, Launches: []web.Launch{}}
+		KillGrace: s.KillGrace.String(), Executor: string(executor), Wake: stampOf(wake), Charged: t.Charged, Infra: t.Infra, Launches: []web.Launch{}}
 	out.Command = describeCommand(t)
 	if s.Command == "" {
 		out.Argv = t.Argv()

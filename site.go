@@ -18,7 +18,7 @@ import (
 // view answers questions about the queue that this session runs.
 func (s *session) view() *queueView {
 	about := web.Status{Version: version(), PID: os.Getpid(), Began: stamp(s.journal.run.Began), File: s.journal.run.File, Master: s.master()}
-	q := &queueView{look: s.sched.Look, about: about, page: s.page}
+	q := &queueView{look: s.sched.Look, about: about, page: s.page, executor: task.Executor(s.cfg.agent.executor)}
 	if s.cfg.embedded {
 		q.sandbox = sandboxes(s.cfg.state)
 	}
