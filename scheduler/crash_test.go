@@ -21,6 +21,7 @@ type story struct {
 	executor bool // tasks are run by our executor
 	tasks    []storyTask
 	policy   task.Policy
+	told     []string // whoever is told of an end, once, whatever happens
 	moves    []move
 
 	failing   map[task.ID][]int // which starts of a command fail
@@ -130,6 +131,13 @@ func (p *player) compare() error {
 		if end := kept.task.End; p.story.tail && end.State == task.Failed && end.Reason == "" && end.Stderr == "" {
 			return fmt.Errorf("what %s wrote last is not known", id)
 		}
+	}
+	var told []string
+	for _, n := range p.journal.notices {
+		told = append(told, n.To.Command)
+	}
+	if slices.Sort(told); !slices.Equal(told, p.story.told) {
+		return fmt.Errorf("told %q, want %q", told, p.story.told)
 	}
 	if len(p.journal.tasks) != len(p.story.want) {
 		return fmt.Errorf("%d tasks, want %d", len(p.journal.tasks), len(p.story.want))
@@ -326,6 +334,13 @@ var stories = []story{
 		holds:   until(4, "a"),
 		want: map[task.ID]storyEnd{"a": {task.Finished, 1, 0}, "b": {task.Finished, 2, 0}, "c": {task.Finished, 1, 0},
 			"d": {task.Killed, 0, 0}},
+	}, {
+		name: "notices", agents: 1,
+		tasks:   []storyTask{{id: "a", group: "g"}, {id: "b", retries: 1}, {id: "c", group: "g"}},
+		failing: map[task.ID][]int{"b": {1, 2}, "c": {1}},
+		policy:  noticePolicy(),
+		told:    []string{"ended", "failed", "g ended", "g failed"},
+		want:    map[task.ID]storyEnd{"a": {task.Finished, 1, 0}, "b": {task.Failed, 2, 0}, "c": {task.Failed, 1, 0}},
 	}, {
 		name: "after and groups", agents: 1,
 		tasks: []storyTask{{id: "a"}, {id: "b", after: []task.ID{"a"}}, {id: "c", after: []task.ID{"b"}}, {id: "d", after: []task.ID{"c"}},
