@@ -296,12 +296,12 @@ func (q *queueView) Explain(ctx context.Context, id string) (web.Explanation, er
 
 // Failures implements web.Queue.
 func (q *queueView) Failures(ctx context.Context) (web.Failures, error) {
-	var groups []scheduler.FailureGroup
-	if err := q.look(ctx, func(v scheduler.View) { groups = scheduler.Failures(v.Tasks()) }); err != nil {
+	var failed scheduler.Failed
+	if err := q.look(ctx, func(v scheduler.View) { failed = scheduler.FailedOf(v.Tasks()) }); err != nil {
 		return web.Failures{}, err
 	}
 	out := web.Failures{Groups: []web.Failure{}}
-	for _, g := range groups {
+	for _, g := range failed.Groups() {
 		out.Tasks += g.Count
 		out.Groups = append(out.Groups, web.Failure{Key: g.Key, State: g.State.String(), Reason: g.Reason, ExitCode: exitCode(g.Exit),
 			Signal: g.Exit.Signal, Line: g.Line, Count: g.Count, Example: string(g.Example), Retry: "cmdq retry --group " + g.Key})

@@ -98,8 +98,9 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 	for _, t := range s.notStopped(again, &out) {
 		out.Changed = append(out.Changed, t.ID)
 		s.requeue(t)
+		s.concern(s.queue.Get(t.ID))
 	}
-	if len(out.Changed) > 0 {
+	if s.deps.stale {
 		s.redepend()
 	}
 	for _, id := range s.inVain {

@@ -54,7 +54,24 @@ func (s *state) redepend() {
 	}
 }
 
-func waits(t *task.Task) bool { return t.Spec.Rules != nil && len(t.Spec.Rules.After) > 0 }
+func waits(t *task.Task) bool { return len(afterOf(t)) > 0 }
+
+// afterOf are the names that a task waits for.
+func afterOf(t *task.Task) []task.ID {
+	if t.Spec.Rules == nil {
+		return nil
+	}
+	return t.Spec.Rules.After
+}
+
+// concern notes a task that came: all is worked out anew if it waits for others or
+// others wait for it.
+func (s *state) concern(t *task.Task) {
+	s.deps.stale = s.deps.stale || waits(t)
+	for _, name := range namesOf(t) {
+		s.deps.stale = s.deps.stale || s.deps.names[name] != nil
+	}
+}
 
 // countNamed counts what waiters wait for, parks them, and ends those that wait
 // in vain.
@@ -138,7 +155,7 @@ func (s *state) endInVain(t *task.Task) {
 		return
 	}
 	why := ""
-	for _, name := range t.Spec.Rules.After {
+	for _, name := range afterOf(t) {
 		switch n := s.deps.names[name]; {
 		case n != nil && n.failed != "":
 			why = string(n.failed) + " did not finish"

@@ -32,8 +32,8 @@ type failureOf struct {
 	line   string
 }
 
-func failure(t *task.Task) failureOf {
-	return failureOf{t.State, t.End.Reason, t.End.Exit, blur(lastLine(t.End.Stderr))}
+func failure(end *task.End) failureOf {
+	return failureOf{end.State, end.Reason, end.Exit, blur(lastLine(end.Stderr))}
 }
 
 // FailureKey names the group of failures that a task is in: a short hash.
@@ -41,7 +41,7 @@ func FailureKey(t *task.Task) string {
 	if t.End == nil {
 		return ""
 	}
-	return failure(t).key()
+	return failure(t.End).key()
 }
 
 func (f failureOf) key() string {
@@ -49,23 +49,41 @@ func (f failureOf) key() string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// Failures groups the tasks that ended otherwise than finished, the largest
-// group first.
-func Failures(tasks iter.Seq[*task.Task]) []FailureGroup {
-	groups := map[failureOf]*FailureGroup{}
+// Failed are the tasks of a queue that ended otherwise than finished, as far as that
+// is needed to group them. It keeps nothing of the queue.
+type Failed []failed
+
+type failed struct {
+	id  task.ID
+	seq uint64
+	end task.End
+}
+
+// FailedOf finds them, which is quick; to group them takes longer.
+func FailedOf(tasks iter.Seq[*task.Task]) Failed {
+	var out Failed
 	for t := range tasks {
-		if t.State != task.Failed && t.State != task.Killed {
-			continue
+		if t.State == task.Failed || t.State == task.Killed {
+			out = append(out, failed{t.ID, t.Seq, *t.End})
 		}
-		f := failure(t)
-		g := groups[f]
+	}
+	return out
+}
+
+// Groups are those alike together, the largest group first.
+func (f Failed) Groups() []FailureGroup {
+	groups := map[failureOf]*FailureGroup{}
+	for i := range f {
+		t := &f[i]
+		kind := failure(&t.end)
+		g := groups[kind]
 		if g == nil {
-			g = &FailureGroup{Key: f.key(), State: f.state, Reason: f.reason, Exit: f.exit, Line: f.line, Example: t.ID, seq: t.Seq}
-			groups[f] = g
+			g = &FailureGroup{Key: kind.key(), State: kind.state, Reason: kind.reason, Exit: kind.exit, Line: kind.line, Example: t.id, seq: t.seq}
+			groups[kind] = g
 		}
 		g.Count++
-		if t.Seq < g.seq {
-			g.Example, g.seq = t.ID, t.Seq
+		if t.seq < g.seq {
+			g.Example, g.seq = t.id, t.seq
 		}
 	}
 	out := make([]FailureGroup, 0, len(groups))
@@ -75,6 +93,10 @@ func Failures(tasks iter.Seq[*task.Task]) []FailureGroup {
 	slices.SortFunc(out, func(a, b FailureGroup) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.seq, b.seq)) })
 	return out
 }
+
+// Failures groups the tasks that ended otherwise than finished, the largest group
+// first.
+func Failures(tasks iter.Seq[*task.Task]) []FailureGroup { return FailedOf(tasks).Groups() }
 
 func lastLine(text string) string {
 	text = strings.TrimRight(text, "\n")

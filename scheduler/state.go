@@ -44,7 +44,7 @@ type state struct {
 	closed   []string       // groups of which it ended the last task
 	deps     deps
 	inVain   []task.ID // tasks whose dependencies cannot finish any more
-	seq      uint64    // the last place that was given to a task that was submitted
+	seq      uint64    // the last place that was given to a task that was submitted; 0: not known yet
 
 	framework Framework
 	former    string // the framework id in use before, once it was dropped

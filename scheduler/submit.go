@@ -21,45 +21,50 @@ func (c Submit) change(s *state) (out Outcome) {
 			out.left(n.ID, "it is there already: %s", t.State)
 		}
 	}
-	for _, n := range add {
-		if name, ok := s.unknownAfter(n, fresh); ok {
-			out.Err = &UnknownTask{ID: name, Near: s.near(name), For: n.ID}
-			return out
-		}
+	if n, name := s.unknownAfter(add, fresh); n != nil {
+		out.Err = &UnknownTask{ID: name, Near: s.near(name), For: n.ID}
+		return out
 	}
-	last := s.lastSeq()
-	for i, n := range add {
-		n.Given, n.Submitted, n.Seq = true, s.now, last+1+uint64(i)
+	if s.seq == 0 {
+		s.seq = s.lastSeq()
+	}
+	for _, n := range add {
+		s.seq++
+		n.Given, n.Submitted, n.Seq = true, s.now, s.seq
 		s.enqueue(*n)
+		s.concern(n)
 		out.Changed = append(out.Changed, n.ID)
 	}
 	if len(add) > 0 {
-		s.redepend()
 		s.stopAgain()
 	}
 	return out
 }
 
-// unknownAfter is a name that a task would wait for, and nobody has.
-func (s *state) unknownAfter(n *task.Task, fresh map[task.ID]bool) (task.ID, bool) {
-	if !waits(n) {
-		return "", false
-	}
-	for _, name := range n.Spec.Rules.After {
-		if !fresh[name] && s.queue.Get(name) == nil && !s.hasSeries(name) {
-			return name, true
+// unknownAfter is the first name that a task would wait for, and nobody has.
+func (s *state) unknownAfter(add []*task.Task, fresh map[task.ID]bool) (*task.Task, task.ID) {
+	unknown := map[task.ID]bool{}
+	for _, n := range add {
+		for _, name := range afterOf(n) {
+			if !fresh[name] && s.queue.Get(name) == nil {
+				unknown[name] = true
+			}
 		}
 	}
-	return "", false
-}
-
-func (s *state) hasSeries(name task.ID) bool {
+	if len(unknown) == 0 {
+		return nil, ""
+	}
 	for t := range s.queue.All() {
-		if t.Spec.ID == name {
-			return true
+		delete(unknown, t.Spec.ID) // it is a series
+	}
+	for _, n := range add {
+		for _, name := range afterOf(n) {
+			if unknown[name] {
+				return n, name
+			}
 		}
 	}
-	return false
+	return nil, ""
 }
 
 // givenSeq is behind the place of every task of a file, whatever is added to that.
@@ -67,11 +72,10 @@ const givenSeq = 1 << 40
 
 // lastSeq is the last place in the queue: what is submitted goes behind it.
 func (s *state) lastSeq() uint64 {
-	last := max(s.seq, givenSeq)
+	last := uint64(givenSeq)
 	for t := range s.queue.All() {
 		last = max(last, t.Seq)
 	}
-	s.seq = last
 	return last
 }
 
