@@ -61,7 +61,9 @@ func (s *session) settleNotices(wait time.Duration) {
 		case <-s.signals:
 			cancel()
 		case <-patience.C:
-			fmt.Fprintf(s.show, "cmdq: waiting up to %s for the delivery of notices\n", wait)
+			if ctx.Err() == nil {
+				fmt.Fprintf(s.show, "cmdq: waiting up to %s for the delivery of notices\n", wait)
+			}
 		case left := <-ended:
 			if s.journal.owe = nil; left > 0 {
 				fmt.Fprintf(s.show, "cmdq: %s not delivered yet: the next start with --state %s goes on with that\n", count(left, "notice"), s.cfg.state)
