@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"cmdq/notice"
@@ -30,13 +31,14 @@ func (s *session) startNotices(note func(context.Context, scheduler.Delivery) er
 // deliver makes who delivers notices. Commands begin in the folder of the tasks
 // file that they are about.
 func (s *session) deliver() func(context.Context, notice.Owed) error {
-	posts := notice.NewDeliverer(".", version())
+	number := strings.Fields(version())[1] // "cmdq v1.2 …"
+	posts := notice.NewDeliverer(".", number)
 	return func(ctx context.Context, o notice.Owed) error {
 		file := fileOf(o)
 		if o.Notice.Command == "" || file == "" {
 			return posts.Deliver(ctx, o)
 		}
-		return notice.NewDeliverer(filepath.Dir(file), version()).Deliver(ctx, o)
+		return notice.NewDeliverer(filepath.Dir(file), number).Deliver(ctx, o)
 	}
 }
 

@@ -278,6 +278,9 @@ func startHook(t *testing.T, answers func(n int) int) *hook {
 		}
 		i := <-n + 1
 		n <- i
+		if agent := r.Header.Get("User-Agent"); !strings.HasPrefix(agent, "cmdq/") || strings.Contains(agent, " ") {
+			t.Errorf("it is from %q", agent)
+		}
 		status := answers(i)
 		h.got <- m
 		if status == 0 {
