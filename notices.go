@@ -31,14 +31,14 @@ func (s *session) startNotices(note func(context.Context, scheduler.Delivery) er
 // deliver makes who delivers notices. Commands begin in the folder of the tasks
 // file that they are about.
 func (s *session) deliver() func(context.Context, notice.Owed) error {
-	number := strings.Fields(version())[1] // "cmdq v1.2 …"
-	posts := notice.NewDeliverer(".", number)
+	agent := "cmdq/" + strings.Fields(version())[1] // of "cmdq v1.2 …"
+	posts := notice.NewDeliverer(".", agent)
 	return func(ctx context.Context, o notice.Owed) error {
 		file := fileOf(o)
 		if o.Notice.Command == "" || file == "" {
 			return posts.Deliver(ctx, o)
 		}
-		return notice.NewDeliverer(filepath.Dir(file), number).Deliver(ctx, o)
+		return notice.NewDeliverer(filepath.Dir(file), agent).Deliver(ctx, o)
 	}
 }
 
