@@ -173,6 +173,11 @@ func (s *session) start(first scheduler.Event, n needs) error {
 		}
 		s.sayGoingOn()
 	}
+	if load, ok := first.(scheduler.Load); ok {
+		if id, given := s.sched.Given(load.Tasks); given {
+			return usage("%s: task %s is there already, it was submitted", s.file.path, id)
+		}
+	}
 	if err := s.openAgentsSide(n); err != nil {
 		return err
 	}
@@ -241,7 +246,7 @@ func (s *session) openAgentsSide(n needs) error {
 func (s *session) openControl() {
 	listener, err := web.ListenControl(s.cfg.state)
 	if err != nil {
-		s.log.Warnf("cmdq logs will not reach us: %v", err) // not every file system has sockets
+		s.log.Warnf("cmdq status, logs and the other verbs will not reach us: %v", err) // not every file system has sockets
 		return
 	}
 	s.control = web.Serve(listener, web.NewAPI(s.apiConfig()), s.log.WithField("part", "web"))

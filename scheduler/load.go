@@ -15,6 +15,11 @@ const removedReason = "REMOVED"
 // is new, and whenever the file has changed.
 func (s *state) onLoad(ev Load) {
 	tasks := ev.Tasks
+	if id, ok := s.givenAmong(tasks); ok {
+		s.loaded = true
+		s.note(logrus.ErrorLevel, nil, "the tasks file is not used, the queue goes on as it was: task %s is there already, it was submitted", id)
+		return
+	}
 	s.withheld = false
 	s.govern(ev.Policy)
 	first := !s.loaded
@@ -65,6 +70,21 @@ func (s *state) onLoad(ev Load) {
 		s.info("tasks file read again: %d new, %d changed, %d removed", added, changed, removed)
 	}
 }
+
+// givenAmong finds a task that was submitted and is in the tasks file too, which is
+// an error of the file.
+func (s *state) givenAmong(tasks []task.Task) (task.ID, bool) {
+	for i := range tasks {
+		if t := s.queue.Get(tasks[i].ID); t != nil && t.Given {
+			return t.ID, true
+		}
+	}
+	return "", false
+}
+
+// Given finds a task of a file that was submitted before. Only for use when Run is
+// not running.
+func (s *Scheduler) Given(tasks []task.Task) (task.ID, bool) { return s.state.givenAmong(tasks) }
 
 func (s *state) enqueue(t task.Task) {
 	added, err := s.queue.Add(t)
