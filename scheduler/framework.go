@@ -109,7 +109,7 @@ func (s *state) newFramework() {
 	for _, t := range s.activeTasks() {
 		a := t.Current()
 		if t.Stop == task.Cancelled {
-			a.Adrift = t.Spec.Retries == 0
+			a.Adrift = true
 			s.end(t, a, task.Killed, "", "the framework was removed")
 		} else if t.Spec.Retries == 0 {
 			a.Adrift = true
