@@ -30,7 +30,7 @@ func (s *session) needsOf(specs iter.Seq[*task.Spec]) needs {
 			continue // of a series
 		}
 		last = spec
-		n.executor = n.executor || spec.Executor == task.ByCmdq || spec.Executor == "" && s.cfg.agent.executor == string(task.ByCmdq)
+		n.executor = n.executor || spec.Executor == task.ByCmdq || spec.Executor == "" && s.cfg.agent.executor == string(task.ByCmdq) && !spec.Contained()
 		n.outputs = n.outputs || len(spec.Outputs) > 0
 		for _, f := range spec.Files {
 			n.files[f] = true

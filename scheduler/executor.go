@@ -52,9 +52,10 @@ func (s *state) executorKey(t *task.Task) executorKey {
 	return executorKey{s.executorUser(t), s.role(t)}
 }
 
-// byOwn tells whether a task is run by our executor.
+// byOwn tells whether a task is run by our executor, which has no containers for
+// single tasks.
 func (s *state) byOwn(t *task.Task) bool {
-	return t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && s.cfg.Executor.Default
+	return t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && s.cfg.Executor.Default && !t.Spec.Contained()
 }
 
 // executorUser is the user an executor for t has to run as; empty: that of the

@@ -50,6 +50,9 @@ type Container struct {
 	Volumes []Volume
 }
 
+// Contained tells whether the command runs in a container of its own.
+func (s *Spec) Contained() bool { return s.Rules != nil && s.Rules.Container != nil }
+
 // Volume is a directory of the agent within a container.
 type Volume struct {
 	Host, Container string // absolute paths
