@@ -70,11 +70,11 @@ func (v Volume) String() string {
 // Key tells apart the rules that decide where a task fits; the same for all that
 // fit the same agents at the same time. It is empty for nil.
 func (r *Rules) Key() string {
-	if r == nil || r.Group == "" && len(r.Constraints) == 0 && r.Ports == 0 && r.Role == "" {
+	if r == nil || r.Group == "" && len(r.Constraints) == 0 && r.Ports == 0 && r.Role == "" && r.Container == nil {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%q %d %q", r.Group, r.Ports, r.Role)
+	fmt.Fprintf(&b, "%q %d %q %t", r.Group, r.Ports, r.Role, r.Container != nil)
 	for _, c := range r.Constraints {
 		fmt.Fprintf(&b, " %q", c.String())
 	}
