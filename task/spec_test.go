@@ -56,7 +56,7 @@ func TestEqual(t *testing.T) {
 // only the container is something that runs, and where a task fits depends on
 // some of them.
 func TestRulesEqual(t *testing.T) {
-	fits := map[string]bool{"Group": true, "Constraints": true, "Ports": true, "Role": true}
+	fits := map[string]bool{"Group": true, "Constraints": true, "Ports": true, "Role": true, "Container": true}
 	changed := Rules{After: []ID{"a"}, Group: "g", Constraints: []Constraint{{"rack", Is, "r1"}}, Ports: 1,
 		Container: &Container{Image: "i"}, Role: "r"}
 	none := &Spec{}
