@@ -18,14 +18,13 @@ type agent struct {
 	used     task.Resources // by our launches there, and by the executors below
 	largest  task.Resources // the most it was ever seen to have
 	known    bool           // an offer told its size
-	offered  task.Resources // what its last offer had,
-	free     task.Resources // and what of that we left
+	offered  task.Resources // what its last offer had
 	seen     time.Time      // when that came
 
-	freePorts int  // the ports of its last offer that we left
-	mostPorts int  // the most ports it was ever seen to have
-	lost      bool // said to be gone; launches of ours may still be on record
-	doubted   bool // launches of ours there may still run: to be asked about when it is seen again
+	left      map[string]room // by role: what we left of its last offer
+	mostPorts int             // the most ports it was ever seen to have
+	lost      bool            // said to be gone; launches of ours may still be on record
+	doubted   bool            // launches of ours there may still run: to be asked about when it is seen again
 
 	attributes map[string][]string // as the last offer told them
 
@@ -62,7 +61,7 @@ func (s *state) meet(o *mesos.Offer) *agent {
 func (s *state) agent(id string) *agent {
 	a, ok := s.agents[id]
 	if !ok {
-		a = &agent{id: id, host: id}
+		a = &agent{id: id, host: id, left: map[string]room{}}
 		s.agents[id] = a
 	}
 	return a

@@ -143,8 +143,13 @@ func (s *state) waitsText(t *task.Task) string {
 // explainPlace looks at the agents, as their last offers told of them.
 func (s *state) explainPlace(t *task.Task, x *Explanation) {
 	var known, meets, fits, awake []*agent
+	role, others := s.role(t), false
 	for _, a := range s.agents {
 		if !a.known || a.lost {
+			continue
+		}
+		if _, offered := a.left[role]; !offered {
+			others = true
 			continue
 		}
 		known = append(known, a)
@@ -161,9 +166,12 @@ func (s *state) explainPlace(t *task.Task, x *Explanation) {
 		}
 	}
 	switch {
+	case len(known) == 0 && others:
+		x.Code, x.Text = WhyNoAgents, fmt.Sprintf("no offer to role %s has come since %s, only to others", role, clock(s.link.since))
+		x.Evidence = []string{"no agent may have anything for role " + role + "; other frameworks or a quota may hold all there is"}
 	case len(known) == 0:
 		x.Code, x.Text = WhyNoAgents, fmt.Sprintf("no offer has come since %s", clock(laterOf(s.link.since, s.lastOffer)))
-		x.Evidence = []string{"no agent may be registered, or none has anything for role " + s.cfg.Role +
+		x.Evidence = []string{"no agent may be registered, or none has anything for role " + role +
 			"; other frameworks or a quota may hold all there is"}
 	case len(meets) == 0:
 		x.Code, x.Text = WhyConstraint, agentsText(len(known), "does not meet", "meets")+" its constraints"
@@ -177,7 +185,7 @@ func (s *state) explainPlace(t *task.Task, x *Explanation) {
 			x.Evidence = append(x.Evidence, a.host+": until "+clock(a.restUntil))
 		}
 	default:
-		free := func(a *agent) room { return room{free: a.free, ports: a.freePorts} }
+		free := func(a *agent) room { return a.left[role] }
 		if slices.ContainsFunc(awake, func(a *agent) bool { return s.lacks(t, a, free(a)) == nil }) {
 			x.Code, x.Text = WhyReady, "it is ready, and goes with the next offer that it fits; others may be in front of it"
 			return

@@ -61,6 +61,16 @@ func TestExplain(t *testing.T) {
 		evidence: []string{"no agent may be registered, or none has anything for role *; other frameworks or a quota may hold all there is",
 			"the last offer came 5s ago"},
 	}, {
+		name: "no-offers to its role",
+		play: "load a role=batch; b cpus=9\nsubscribed\noffer o agent=a1 cpus=1 mem=100", of: "a",
+		code: WhyNoAgents, text: "no offer to role batch has come since " + clock("2026-01-02 03:04:05") + ", only to others",
+		evidence: []string{"no agent may have anything for role batch; other frameworks or a quota may hold all there is", "the last offer came 0s ago"},
+	}, {
+		name: "full in its role",
+		play: "load a role=batch cpus=2; b cpus=9\nsubscribed\noffer o agent=a1 cpus=4 mem=50 to=batch\noffer o agent=a1 cpus=4 mem=100 to=*", of: "a",
+		code: WhyFull, text: "it needs 2 cpus, 100 MB, and no agent has that free",
+		evidence: []string{"host-a1: 50 of 100 MB short", "none of our tasks runs: other frameworks or a quota hold the rest", "the last offer came 0s ago"},
+	}, {
 		name: "too-large",
 		play: "load a cpus=8 mem=500; b cpus=4\nsubscribed\noffer 1 agent=a1 cpus=4 mem=900;2 agent=a2 cpus=7.6 mem=900;3 agent=a3 cpus=8 mem=300;4 agent=a4 cpus=1 mem=1\nadvance 3s", of: "a",
 		code: WhyTooLarge, text: "it needs 8 cpus, 500 MB, and none of 4 agents is large enough, however empty",

@@ -26,8 +26,8 @@ func (s *state) onOffers(offers []mesos.Offer) {
 		a := s.meet(&group[0])
 		p := s.pool(group)
 		a.saw(p.free)
-		a.offered, a.free, a.seen = p.free, p.free, s.now
-		a.freePorts, a.mostPorts = p.portsLeft(), max(a.mostPorts, p.portsLeft())
+		a.offered, a.seen, a.mostPorts = p.free, s.now, max(a.mostPorts, p.portsLeft())
+		a.left[p.role] = p.room()
 		ids := offerIDs(group)
 		switch {
 		case s.leaving != nil:
@@ -137,7 +137,7 @@ func (s *state) acceptFrom(a *agent, p *pool, ids []mesos.OfferID) bool {
 		size += info.Size()
 		launches = append(launches, info)
 	}
-	a.free, a.freePorts = p.free, p.portsLeft()
+	a.left[p.role] = p.room()
 	if len(launches) == 0 {
 		return false
 	}

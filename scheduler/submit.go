@@ -21,6 +21,10 @@ func (c Submit) change(s *state) (out Outcome) {
 			out.left(n.ID, "it is there already: %s", t.State)
 		}
 	}
+	if err := s.nameTaken(add); err != nil {
+		out.Err = err
+		return out
+	}
 	if n, name := s.unknownAfter(add, fresh); n != nil {
 		out.Err = &UnknownTask{ID: name, Near: s.near(name), For: n.ID}
 		return out
@@ -39,6 +43,28 @@ func (c Submit) change(s *state) (out Outcome) {
 		s.stopAgain()
 	}
 	return out
+}
+
+// nameTaken looks whether new tasks have the name of a series, or are a series with
+// the name of a task: others wait by it, and would not know for which.
+func (s *state) nameTaken(add []*task.Task) error {
+	single := map[task.ID]bool{}
+	for _, n := range add {
+		if n.ID == n.Spec.ID {
+			single[n.ID] = true
+		} else if t := s.queue.Get(n.Spec.ID); t != nil {
+			return &OtherTask{ID: t.ID, Given: t.Given}
+		}
+	}
+	if len(single) == 0 {
+		return nil
+	}
+	for t := range s.queue.All() {
+		if t.ID != t.Spec.ID && single[t.Spec.ID] {
+			return &OtherTask{ID: t.Spec.ID, Given: t.Given}
+		}
+	}
+	return nil
 }
 
 // unknownAfter is the first name that a task would wait for, and nobody has.
