@@ -103,7 +103,8 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 	if s.deps.stale {
 		s.redepend()
 	}
-	for _, id := range s.inVain {
+	slices.Sort(s.inVain)
+	for _, id := range slices.Compact(s.inVain) {
 		if t := s.queue.Get(id); t.Submitted.Equal(s.now) {
 			out.left(id, "it ends again: it waits for a task that did not finish")
 		}

@@ -87,12 +87,11 @@ func (s *state) countNamed() {
 			if t.State != task.Finished {
 				n.open++
 			}
-			if t.State == task.Failed || t.State == task.Killed {
+			if (t.State == task.Failed || t.State == task.Killed) && (n.failed == "" || t.ID < n.failed) {
 				n.failed = t.ID
 			}
 		}
 	}
-	var vain []*task.Task
 	for name, n := range s.deps.names {
 		n.gone = !found[name]
 		for _, id := range n.waiters {
@@ -100,7 +99,7 @@ func (s *state) countNamed() {
 				s.deps.waiting[id]++
 			}
 			if n.failed != "" || n.gone {
-				vain = append(vain, s.queue.Get(id))
+				s.inVain = append(s.inVain, id)
 			}
 		}
 	}
@@ -108,10 +107,6 @@ func (s *state) countNamed() {
 		if t := s.queue.Get(id); t.State == task.Idle {
 			s.reconsider(t)
 		}
-	}
-	sortBySeq(vain)
-	for _, t := range vain {
-		s.inVain = append(s.inVain, t.ID)
 	}
 }
 
@@ -131,9 +126,17 @@ func (s *state) tickRules() {
 // tickDeps ends what waits in vain, and what waits for that.
 func (s *state) tickDeps() {
 	for len(s.inVain) > 0 {
-		id := s.inVain[0]
-		s.inVain = s.inVain[1:]
-		s.endInVain(s.queue.Get(id))
+		var vain []*task.Task
+		for _, id := range s.inVain {
+			if t := s.queue.Get(id); t != nil {
+				vain = append(vain, t)
+			}
+		}
+		s.inVain = nil
+		sortBySeq(vain)
+		for _, t := range vain {
+			s.endInVain(t)
+		}
 	}
 }
 
@@ -151,7 +154,7 @@ func takenOut(t *task.Task) bool { return t.State == task.Killed && t.End.Reason
 
 // endInVain ends a task whose dependency cannot finish any more.
 func (s *state) endInVain(t *task.Task) {
-	if t == nil || t.State != task.Idle {
+	if t.State != task.Idle {
 		return
 	}
 	why := ""
