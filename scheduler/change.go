@@ -104,7 +104,8 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 		s.redepend()
 	}
 	slices.Sort(s.inVain)
-	for _, id := range slices.Compact(s.inVain) {
+	s.inVain = slices.Compact(s.inVain)
+	for _, id := range s.inVain {
 		if t := s.queue.Get(id); t.Submitted.Equal(s.now) {
 			out.left(id, "it ends again: it waits for a task that did not finish")
 		}
