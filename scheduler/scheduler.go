@@ -124,6 +124,9 @@ func (s *Scheduler) Run(ctx context.Context) (Over, error) {
 			arrived = time.Now()
 			eff.add(s.state.step(arrived, ev))
 		case ask := <-s.asks:
+			if now := time.Now(); now.After(s.state.now) {
+				s.state.now = now // or "… ago" would be by the last event
+			}
 			ask(s.state)
 			continue
 		case <-timer.C:
