@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +27,7 @@ func logsCommand() *cobra.Command {
 		state    = ".cmdq"
 		request  web.LogRequest
 		stderr   bool
+		inJSON   bool
 		identity identityFlags
 	)
 	cmd := &cobra.Command{
@@ -54,10 +58,12 @@ there is no such task or no output of it any more, 2 on bad usage.`,
 			case request.Tail < 0:
 				return usage("--tail %d: want 0 or more", request.Tail)
 			}
+			if inJSON && request.Follow {
+				return usage("--json and --follow: what comes bit by bit is no JSON")
+			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			out, end := newScreen(os.Stdout)
-			err := printLog(ctx, out, state, request, func(master string) (mesosapi.Config, error) {
+			config := func(master string) (mesosapi.Config, error) {
 				cfg := mesosapi.Config{Master: master}
 				masters, err := mesosapi.ParseMasters(master)
 				if err != nil {
@@ -68,8 +74,12 @@ there is no such task or no output of it any more, 2 on bad usage.`,
 				}
 				identity.apply(&cfg)
 				return cfg, nil
-			})
-			return errScreen(err, end)
+			}
+			if inJSON {
+				return printLogJSON(ctx, os.Stdout, state, request, config)
+			}
+			out, end := newScreen(os.Stdout)
+			return errScreen(printLog(ctx, out, state, request, config), end)
 		},
 	}
 	f := cmd.Flags()
@@ -78,6 +88,7 @@ there is no such task or no output of it any more, 2 on bad usage.`,
 	f.BoolVar(&stderr, "stderr", false, "standard error instead of standard output")
 	f.IntVar(&request.Attempt, "attempt", 0, "that launch; default: the last one")
 	f.IntVar(&request.Tail, "tail", 0, "only so many lines from the end; default: all")
+	f.BoolVar(&inJSON, "json", false, "as JSON, with the text or, if it is none, its base64")
 	f.StringVar(&state, "state", state, "directory that cmdq keeps its journal in")
 	identity.register(f)
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -88,6 +99,44 @@ there is no such task or no output of it any more, 2 on bad usage.`,
 	}
 	completeFlag(cmd, "state", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
 	return cmd
+}
+
+// maxLogJSON bounds the output that is printed as JSON, in bytes: all of it is
+// held in memory.
+const maxLogJSON = 64 << 20
+
+// printLogJSON prints what a command wrote as one JSON value.
+func printLogJSON(ctx context.Context, out io.Writer, state string, r web.LogRequest, config func(string) (mesosapi.Config, error)) error {
+	var buf bytes.Buffer
+	if err := printLog(ctx, &bounded{w: &buf, left: maxLogJSON}, state, r, config); err != nil {
+		return err
+	}
+	line := struct {
+		ID     string  `json:"id"`
+		Stream string  `json:"stream"`
+		Text   *string `json:"text,omitempty"`
+		Base64 []byte  `json:"base64,omitempty"` // of what is no UTF-8
+	}{ID: r.Task, Stream: r.Stream}
+	if utf8.Valid(buf.Bytes()) {
+		text := buf.String()
+		line.Text = &text
+	} else {
+		line.Base64 = buf.Bytes()
+	}
+	return json.NewEncoder(out).Encode(line)
+}
+
+// bounded is a writer that takes so many bytes and no more.
+type bounded struct {
+	w    io.Writer
+	left int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= len(p); b.left < 0 {
+		return 0, fmt.Errorf("more than %d MB, which is too much for --json; see --tail", maxLogJSON>>20)
+	}
+	return b.w.Write(p)
 }
 
 // printLog asks the cmdq that runs, or else reads the journal.

@@ -94,8 +94,8 @@ func describeProgress(s scheduler.Snapshot, took time.Duration) string {
 	}
 	rate := float64(now) / took.Seconds()
 	text += fmt.Sprintf(", %.3g/s", rate)
-	if left := s.Tasks - s.Ended(); left > 0 {
-		text += fmt.Sprintf(", about %s left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
+	if s.Tasks > s.Ended() && s.LeftKnown && s.Left >= time.Second {
+		text += fmt.Sprintf(", about %s left", s.Left.Round(time.Second))
 	}
 	return text
 }

@@ -30,3 +30,16 @@ func TestPlainShowsTheLastChange(t *testing.T) {
 		t.Errorf("the last change is not shown:\n%s", out.String())
 	}
 }
+
+// TestTimeLeft: only what could be estimated is told.
+func TestTimeLeft(t *testing.T) {
+	s := scheduler.Snapshot{Tasks: 10, Connected: true}
+	s.States[task.Finished], s.States[task.Idle] = 5, 5
+	if text := describeProgress(s, 10*time.Second); strings.Contains(text, "left") || !strings.Contains(text, "0.5/s") {
+		t.Errorf("%q", text)
+	}
+	s.Left, s.LeftKnown = 90*time.Second, true
+	if text := describeProgress(s, 10*time.Second); !strings.Contains(text, "about 1m30s left") {
+		t.Errorf("%q", text)
+	}
+}

@@ -17,6 +17,11 @@ type Snapshot struct {
 	Connected bool
 	Known     bool // a master has, or had, us as a framework
 	Agents    int
+
+	// Left is the time until all tasks have ended that may, as it was estimated
+	// some seconds ago; LeftKnown: it could be.
+	Left      time.Duration
+	LeftKnown bool
 }
 
 // Ended is how many tasks have ended.
@@ -33,5 +38,25 @@ func (s *state) snapshot() *Snapshot {
 	for i := range snap.States {
 		snap.States[i] = s.queue.Count(task.State(i))
 	}
+	s.estimate()
+	snap.Left, snap.LeftKnown = s.estimated.left, s.estimated.known
 	return snap
+}
+
+// estimate is the last one of the time that is left. It costs a look at every
+// task, so it is made the more seldom the more there are.
+type estimate struct {
+	at    time.Time
+	left  time.Duration
+	known bool
+}
+
+func (s *state) estimate() {
+	e := &s.estimated
+	every := time.Second + time.Duration(s.queue.Len()/20_000)*time.Second
+	if e.at.Add(every).After(s.now) {
+		return
+	}
+	e.at = s.now
+	e.left, e.known = s.pace.left(s)
 }

@@ -32,19 +32,21 @@ type state struct {
 	idle      []idleExecutor // in the order in which they became so
 	tails     int            // bytes of standard error that tasks keep
 
-	frozen   bool  // nobody runs it: it is only looked at
-	tally    Tally // of the batch under way
-	pace     pace
-	busyCPUs int64 // thousandths of a cpu that our active tasks have
-	policy   task.Policy
-	roles    map[string]bool // of tasks, beside that of the run
-	groups   map[string]*group
-	stopping []string       // groups that have just been stopped
-	failures []firstFailure // of the step under way
-	closed   []string       // groups of which it ended the last task
-	deps     deps
-	inVain   []task.ID // tasks whose dependencies cannot finish any more
-	seq      uint64    // the last place that was given to a task that was submitted; 0: not known yet
+	frozen bool  // nobody runs it: it is only looked at
+	tally  Tally // of the batch under way
+	pace   pace
+
+	estimated estimate
+	busyCPUs  int64 // thousandths of a cpu that our active tasks have
+	policy    task.Policy
+	roles     map[string]bool // of tasks, beside that of the run
+	groups    map[string]*group
+	stopping  []string       // groups that have just been stopped
+	failures  []firstFailure // of the step under way
+	closed    []string       // groups of which it ended the last task
+	deps      deps
+	inVain    []task.ID // tasks whose dependencies cannot finish any more
+	seq       uint64    // the last place that was given to a task that was submitted; 0: not known yet
 
 	framework Framework
 	former    string // the framework id in use before, once it was dropped
