@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -350,7 +351,13 @@ func TestNoticeKilledInDelivery(t *testing.T) {
 // that after a signal, and the next run, which is another one, delivers them.
 func TestNoticeOfEarlierRun(t *testing.T) {
 	t.Parallel()
-	h := startHook(t, func(n int) int { return []int{http.StatusServiceUnavailable, http.StatusOK}[min(n, 2)-1] })
+	var open atomic.Bool
+	h := startHook(t, func(int) int {
+		if open.Load() {
+			return http.StatusOK
+		}
+		return http.StatusServiceUnavailable
+	})
 	dir := t.TempDir()
 	writeTasks(t, dir, tasksYAML("{id: a, command: 'exit 3', retries: 0}"))
 	p := startIn(t, dir, "run", "--progress", "none", "--on-failure", h.url)
@@ -365,6 +372,7 @@ func TestNoticeOfEarlierRun(t *testing.T) {
 	if ids := owedIn(t, dir); !slices.Equal(ids, []string{first.ID}) {
 		t.Errorf("owed: %q, want %s", ids, first.ID)
 	}
+	open.Store(true)
 	writeTasks(t, dir, tasksYAML("{id: b, command: 'true'}"))
 	out = startIn(t, dir, "run", "--progress", "none").exits(exitFinished)
 	if second := h.next(); second.ID != first.ID || second.Task == nil || second.Task.ID != "a" || second.Task.Host == "" {
