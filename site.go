@@ -90,6 +90,9 @@ func (s *session) openSite() error {
 	}
 	guard := web.NewGuard(s.listener, token)
 	s.artifactServer = web.Serve(s.listener, &web.Site{Guard: guard, API: web.NewAPI(s.apiConfig()), Artifacts: s.artifacts, Page: page.Handler()}, log)
+	if guard.Overheard() {
+		log.Warn("the page's token crosses the network as plain text: give --tls-cert and --tls-key, or --listen on 127.0.0.1")
+	}
 	if s.cfg.progress != "none" {
 		// Not in the log: the address holds the token that lets its reader change things.
 		fmt.Fprintf(s.show, "cmdq: page %s\n", guard.PageURL())

@@ -55,6 +55,10 @@ func loopbackName(host string) bool {
 // token.
 func (g *Guard) PageURL() string { return g.base.String() + "/?token=" + g.token }
 
+// Overheard tells that the token crosses a network as plain text when PageURL is
+// followed.
+func (g *Guard) Overheard() bool { return g.base.Scheme == "http" && !g.free }
+
 // check refuses what is meant for another host, or sent by another site's page.
 // led: a link from elsewhere is welcome.
 func (g *Guard) check(r *http.Request, led bool) *Error {

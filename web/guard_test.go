@@ -295,6 +295,26 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestOverheard: when the token goes over a network that others may listen on.
+func TestOverheard(t *testing.T) {
+	for _, tt := range []struct {
+		at, base string
+		want     bool
+	}{
+		{"127.0.0.1:8080", "http://127.0.0.1:8080", false},
+		{"[::1]:8080", "http://localhost:8080", false},
+		{"10.0.0.5:8080", "http://10.0.0.5:8080", true},
+		{"0.0.0.0:8080", "http://127.0.0.1:8080", true},
+		{"10.0.0.5:8080", "tls://10.0.0.5:8080", false},
+		{"127.0.0.1:8080", "http://queue.example.org", true},   // a proxy that speaks plain HTTP
+		{"127.0.0.1:8080", "https://queue.example.org", false}, // and one that does not
+	} {
+		if got := guarded(t, tt.at, tt.base, full()).Guard.Overheard(); got != tt.want {
+			t.Errorf("%s as %s: %v, want %v", tt.at, tt.base, got, tt.want)
+		}
+	}
+}
+
 // TestEnter: the address with the token sets a cookie that opens the rest, once
 // the token is out of the address.
 func TestEnter(t *testing.T) {
