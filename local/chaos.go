@@ -189,10 +189,12 @@ func (c *Cluster) restartMaster(but net.Conn) error {
 		return &FaultError{Known: true, Text: "a master that stands for election is restarted by its process: kill that"}
 	}
 	c.cfg.Log.Warn("chaos: restart the master")
-	if !c.master.box.call(c.master.restart) {
+	if !c.master.box.call(func() {
+		c.master.plug.cut(but) // first, so that nothing of the new master goes out on what was the old one's
+		c.master.restart()
+	}) {
 		return errEnded
 	}
-	c.master.plug.cut(but)
 	return nil
 }
 

@@ -143,7 +143,7 @@ func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 	}
 	var a answer
 	who := callerOf(r)
-	if !m.box.call(func() { m.counts.calls++; a = m.call(c, streamID, who.principal) }) {
+	if !m.asked(r, func() { a = m.call(c, streamID, who.principal) }) {
 		a = answer{http.StatusServiceUnavailable, "shutting down"}
 	}
 	if a.text != "" {
@@ -151,6 +151,23 @@ func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(a.status)
+}
+
+// asked runs a call of a scheduler in the master and waits for it; false if the
+// master has ended. What came before a restart was for the master that was
+// killed: it is neither done nor answered.
+func (m *master) asked(r *http.Request, do func()) bool {
+	there := true
+	ran := m.box.call(func() {
+		if there = m.plug.has(connOf(r)); there {
+			m.counts.calls++
+			do()
+		}
+	})
+	if !there {
+		panic(http.ErrAbortHandler)
+	}
+	return ran
 }
 
 // readCall reads and checks the body of a request; the status is 0 if it is a
@@ -179,7 +196,7 @@ func (m *master) serveSubscribe(w http.ResponseWriter, r *http.Request, c *sched
 		return
 	}
 	var s *stream
-	if !m.box.call(func() { m.counts.calls++; s = m.subscribe(c, cdc) }) {
+	if !m.asked(r, func() { s = m.subscribe(c, cdc) }) {
 		http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		return
 	}

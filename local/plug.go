@@ -107,6 +107,19 @@ func (p *plug) cut(but net.Conn) {
 	}
 }
 
+// has tells whether a connection is still there. One that is not the plug's,
+// such as that of a test without a listener, is.
+func (p *plug) has(c net.Conn) bool {
+	own, ok := c.(*pluggedConn)
+	if !ok {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, there := p.conns[own]
+	return there
+}
+
 // guard holds back what is asked on connections that are there while the plug
 // is stalled.
 func (p *plug) guard(inner http.Handler) http.Handler {
