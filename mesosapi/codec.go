@@ -28,15 +28,8 @@ var (
 
 // event decodes one frame. It gives nil without an error for an event of a type
 // that mesos-go does not know: a newer master may send such.
-func (c codec) event(frame []byte) (event *scheduler.Event, err error) {
-	// The generated decoders are of 2020 and index out of range on some
-	// hostile lengths (CVE-2021-3121). Nothing else can panic in here.
-	defer func() {
-		if r := recover(); r != nil {
-			event, err = nil, fmt.Errorf("decode event: %v", r)
-		}
-	}()
-	event = new(scheduler.Event)
+func (c codec) event(frame []byte) (*scheduler.Event, error) {
+	event := new(scheduler.Event)
 	if err := c.decode(frame, event); err != nil {
 		if errors.Is(err, errUnknownType) {
 			return nil, nil
@@ -80,10 +73,7 @@ func whole(e *scheduler.Event) bool {
 }
 
 func decodeProtobuf(frame []byte, event *scheduler.Event) error {
-	if err := wire.CheckNesting(frame); err != nil {
-		return err
-	}
-	return event.Unmarshal(frame)
+	return wire.Unmarshal(frame, event)
 }
 
 var errUnknownType = errors.New("event type unknown")

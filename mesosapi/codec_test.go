@@ -2,7 +2,6 @@ package mesosapi
 
 import (
 	"bytes"
-	"encoding/binary"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -106,39 +105,22 @@ func TestNamesOfNewerMasters(t *testing.T) {
 	}
 }
 
-// groups opens n groups of field 15 and closes them again.
-func groups(n int) []byte {
-	return append(bytes.Repeat([]byte{0x7b}, n), bytes.Repeat([]byte{0x7c}, n)...)
-}
-
-// nested wraps an empty message n times as the field.
-func nested(field, n int) []byte {
-	var parts [][]byte // the innermost first
-	size := 0
-	for range n {
-		head := binary.AppendUvarint([]byte{byte(field<<3 | 2)}, uint64(size))
-		parts = append(parts, head)
-		size += len(head)
-	}
-	b := make([]byte, 0, size)
-	for i := len(parts) - 1; i >= 0; i-- {
-		b = append(b, parts[i]...)
-	}
-	return b
-}
-
 // The first ends the process (stack overflow) if it reaches the decoder.
 func TestHostileBytes(t *testing.T) {
-	update := func(inner []byte) []byte { // UPDATE with something within a ContainerStatus' container_id
-		wrap := func(field int, b []byte) []byte {
-			return append(binary.AppendUvarint([]byte{byte(field<<3 | 2)}, uint64(len(b))), b...)
+	update := func(depth int) []byte { // UPDATE of a container in so many others
+		var id *mesos.ContainerID
+		for range depth {
+			id = &mesos.ContainerID{Value: "c", Parent: id}
 		}
-		status := append(wrap(1, wrap(1, []byte("t"))), 0x10, 1)
-		containerStatus := wrap(4, inner)
-		status = append(status, append(binary.AppendUvarint([]byte{13<<3 | 2}, uint64(len(containerStatus))), containerStatus...)...)
-		return append([]byte{0x08, 0x04}, wrap(5, wrap(1, status))...)
+		status := mesos.TaskStatus{TaskID: mesos.TaskID{Value: "t"}, State: mesos.TASK_RUNNING.Enum(), ContainerStatus: &mesos.ContainerStatus{ContainerID: id}}
+		e := scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: status}}
+		b, err := e.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
 	}
-	if e, err := protobufCodec.event(update([]byte("\x0a\x01c"))); err != nil || e.Update.Status.ContainerStatus.ContainerID.Value != "c" {
+	if e, err := protobufCodec.event(update(50)); err != nil || e.Update.Status.ContainerStatus.ContainerID.Value != "c" {
 		t.Fatalf("the test itself is wrong: %v %v", e, err)
 	}
 	for _, tt := range []struct {
@@ -147,7 +129,7 @@ func TestHostileBytes(t *testing.T) {
 		words string // of protobuf's refusal
 	}{
 		{"endless groups", append([]byte{0x08, 0x08}, bytes.Repeat([]byte{0x7b}, 8<<20)...), "nested deeper"},
-		{"containers in a parent", update(nested(2, 1<<16)), "nested deeper"},
+		{"containers in a parent", update(20_000), "nested deeper"},
 		{"just short enough", append([]byte{0x08, 0x08}, bytes.Repeat([]byte{0x7b}, 64<<10-2)...), "EOF"},
 		// A group whose inner length takes the index beyond an int.
 		{"length out of range", []byte{0x08, 0x08, 0x7b, 0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, "out of range"},
@@ -172,7 +154,7 @@ func FuzzEvent(f *testing.F) {
 			f.Add(b)
 		}
 	}
-	f.Add(groups(10))
+	f.Add(bytes.Repeat([]byte{0x7b}, 10))
 	f.Add([]byte(`{"type":"UPDATE","update":{"status":{"reason":"REASON_X"}}}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		for _, c := range []codec{protobufCodec, jsonCodec} {

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode"
+
+	"cmdq/wire"
 )
 
 // NotSubscribed says that the master does not hold us for subscribed on this
@@ -62,16 +63,4 @@ func status(code int, words string) string {
 // maxWords bounds what is kept of a master's words, in bytes.
 const maxWords = 4 << 10
 
-// oneLine makes words of a wire fit for a log: one line, printable, bounded.
-func oneLine(words string) string {
-	if len(words) > maxWords {
-		words = words[:maxWords]
-	}
-	words = strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, words)
-	return strings.Join(strings.Fields(words), " ")
-}
+func oneLine(words string) string { return wire.OneLine(words, maxWords) }

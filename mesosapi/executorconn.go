@@ -282,18 +282,9 @@ func (a *ExecutorConn) listen(ctx context.Context, epoch int, call *executor.Cal
 
 // agentEvent decodes one frame; nil without an error is an event of a type that
 // mesos-go does not know: a newer agent may send such.
-func agentEvent(frame []byte) (ev *executor.Event, err error) {
-	// As in codec.event: the generated decoders can panic.
-	defer func() {
-		if r := recover(); r != nil {
-			ev, err = nil, fmt.Errorf("decode an event: %v", r)
-		}
-	}()
-	if err := wire.CheckNesting(frame); err != nil {
-		return nil, fmt.Errorf("decode an event: %w", err)
-	}
-	ev = new(executor.Event)
-	if err := ev.Unmarshal(frame); err != nil {
+func agentEvent(frame []byte) (*executor.Event, error) {
+	ev := new(executor.Event)
+	if err := wire.Unmarshal(frame, ev); err != nil {
 		return nil, fmt.Errorf("decode an event: %w", err)
 	}
 	if _, known := executor.Event_Type_name[int32(ev.Type)]; !known || ev.Type == executor.Event_UNKNOWN {

@@ -92,19 +92,9 @@ func readAll(body io.Reader, most int) ([]byte, error) {
 }
 
 // decode reads an answer, which must be one to this type of call.
-func decode(body []byte, to pb.Call_Type) (answer *pb.Response, err error) {
-	// The generated decoders are of 2020 and index out of range on some hostile
-	// lengths (CVE-2021-3121). Nothing else can panic in here.
-	defer func() {
-		if r := recover(); r != nil {
-			answer, err = nil, refused("decode the answer: %v", r)
-		}
-	}()
-	if err := wire.CheckNesting(body); err != nil {
-		return nil, refused("decode the answer: %v", err)
-	}
-	answer = new(pb.Response)
-	if err := answer.Unmarshal(body); err != nil {
+func decode(body []byte, to pb.Call_Type) (*pb.Response, error) {
+	answer := new(pb.Response)
+	if err := wire.Unmarshal(body, answer); err != nil {
 		return nil, refused("decode the answer: %v", err)
 	}
 	whole := to == pb.Call_LIST_FILES && answer.ListFiles != nil || to == pb.Call_READ_FILE && answer.ReadFile != nil

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 	"time"
-	"unicode"
+
+	"cmdq/wire"
 )
 
 // Files reads what launches left. Names are paths relative to the launch's own
@@ -56,7 +56,7 @@ type Refused struct {
 }
 
 func (e *Refused) Error() string {
-	words := oneLine(e.Words)
+	words := wire.OneLine(e.Words, maxWords)
 	switch {
 	case e.Status == 0:
 		return words
@@ -76,17 +76,3 @@ func final(err error) bool {
 
 // maxWords bounds what is kept of an agent's words, in bytes.
 const maxWords = 1 << 10
-
-// oneLine makes words fit for a log: one line, printable, bounded.
-func oneLine(words string) string {
-	if len(words) > maxWords {
-		words = words[:maxWords]
-	}
-	words = strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, words)
-	return strings.Join(strings.Fields(words), " ")
-}

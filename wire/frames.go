@@ -1,8 +1,8 @@
 // Package wire reads what masters and agents of Mesos send, before anything of
-// theirs is believed: the frames of RecordIO, and how deep a message nests.
+// theirs is believed: the frames of RecordIO, messages that may nest too deep or
+// lie about a length, and words that are to go into a log.
 //
-// It keeps no state beyond a Frames, decodes nothing, and takes no more memory
-// than what has come.
+// It keeps no state beyond a Frames, and takes no more memory than what has come.
 package wire
 
 import (

@@ -2,14 +2,30 @@ package wire
 
 import "fmt"
 
+// Unmarshal decodes a protobuf message that came over a wire, with mesos-go's
+// generated decoder, but for one that could end the process: nested too deep, or
+// with one of the hostile lengths on which these decoders of 2020 index out of
+// range (CVE-2021-3121).
+func Unmarshal(message []byte, into interface{ Unmarshal([]byte) error }) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // nothing else can panic in here
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	if err := checkNesting(message); err != nil {
+		return err
+	}
+	return into.Unmarshal(message)
+}
+
 const (
 	maxNesting  = 100      // messages within messages; Mesos' own events stay below 20
 	shallowSize = 64 << 10 // bytes that cannot nest deep enough to hurt
 )
 
-// CheckNesting refuses a protobuf message that nests deeper than 100 messages or
-// groups. It comes before every decoder of mesos-go.
-func CheckNesting(message []byte) error {
+// checkNesting refuses a protobuf message that nests deeper than 100 messages or
+// groups.
+func checkNesting(message []byte) error {
 	if len(message) > shallowSize && tooDeep(message, maxNesting) {
 		return fmt.Errorf("nested deeper than %d messages", maxNesting)
 	}

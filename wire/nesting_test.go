@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+
+	"github.com/mesos/mesos-go/api/v1/lib/agent"
 )
 
 // groups opens n groups of field 15 and closes them again.
@@ -59,12 +61,33 @@ func TestNesting(t *testing.T) {
 
 // TestCheckNesting: what is short cannot hurt, and is not looked at.
 func TestCheckNesting(t *testing.T) {
-	if err := CheckNesting(groups(1 << 17)); err == nil || err.Error() != "nested deeper than 100 messages" {
+	if err := checkNesting(groups(1 << 17)); err == nil || err.Error() != "nested deeper than 100 messages" {
 		t.Errorf("got %v", err)
 	}
 	for _, in := range [][]byte{nil, groups(1000), bytes.Repeat([]byte("b"), 1<<20)} {
-		if err := CheckNesting(in); err != nil {
+		if err := checkNesting(in); err != nil {
 			t.Errorf("%d bytes: %v", len(in), err)
+		}
+	}
+}
+
+// TestUnmarshal: what the generated decoder cannot bear is an error.
+func TestUnmarshal(t *testing.T) {
+	whole, err := (&agent.Response{Type: agent.Response_LIST_FILES}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got agent.Response
+	if err := Unmarshal(whole, &got); err != nil || got.Type != agent.Response_LIST_FILES {
+		t.Errorf("got %v %v", got, err)
+	}
+	for _, tt := range []struct{ name, in, words string }{
+		{"cut", string(whole[:1]), "EOF"},
+		{"endless groups", strings.Repeat("\x7b", 8<<20), "nested deeper than 100"}, // ends the process if it reaches the decoder
+		{"a hostile length", "\xfb\x07\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "out of range"},
+	} {
+		if err := Unmarshal([]byte(tt.in), new(agent.Response)); err == nil || !strings.Contains(err.Error(), tt.words) {
+			t.Errorf("%s: got %v", tt.name, err)
 		}
 	}
 }
