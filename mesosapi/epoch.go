@@ -40,8 +40,7 @@ type epoch struct {
 	asked  string                 // host:port that the leaders gave; owned by run
 	led    string                 // who was last known to lead; watchLeader's, and run's before and after that
 	sub    subscription           // set before the senders start
-	began  bool                   // SUBSCRIBED came
-	took   bool                   // SUBSCRIBED came; owned by run
+	began  bool                   // SUBSCRIBED came; owned by run
 	active sync.WaitGroup         // senders, and the watch for another leader
 	told   chan struct{}          // closed by tell
 	tell   func()                 // SUBSCRIBED has been handed on, or never will be: outcomes may follow

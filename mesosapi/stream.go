@@ -42,7 +42,7 @@ func (e *epoch) follow(call *scheduler.Call) error {
 	defer func() {
 		switch silent := errors.Is(context.Cause(e.stream), errNoEvent); {
 		case e.ctx.Err() != nil:
-		case !e.took:
+		case !e.began:
 			e.c.leaders.tried(e.asked, "")
 		case silent:
 			e.c.leaders.tried(e.addr(), "")
@@ -160,17 +160,16 @@ func (e *epoch) read(body io.Reader, sub subscription) error {
 			return err
 		}
 		switch isFirst := event != nil && event.Type == scheduler.Event_SUBSCRIBED; {
-		case isFirst && e.took:
+		case isFirst && e.began:
 			return errors.New("a second SUBSCRIBED on one stream")
 		case isFirst:
-			e.took = true
 			e.c.took.Store(&sub.master)
 			e.c.leaders.tried(e.asked, sub.master)
 			e.reason.Store(new(error))
 			watch = e.watch(beat(event.Subscribed.HeartbeatIntervalSeconds, e.c.limits.interval))
 			e.start(sub)
 			e.log.WithField("master", sub.master).Debug("subscribed")
-		case !e.took && (event == nil || event.Type != scheduler.Event_ERROR):
+		case !e.began && (event == nil || event.Type != scheduler.Event_ERROR):
 			return errors.New("the first event is not SUBSCRIBED")
 		}
 		if event != nil && !e.c.deliver(e.stream, Incoming{Epoch: e.n, Event: event}) {
