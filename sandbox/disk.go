@@ -195,6 +195,9 @@ func enter(root *os.Root, name string) (*os.Root, error) {
 	return next, nil
 }
 
+// leftRoot tells whether a path led out of its os.Root, which has no name for it.
+func leftRoot(err error) bool { return strings.Contains(err.Error(), "path escapes from parent") }
+
 // diskError sorts what the operating system says.
 func diskError(err error) error {
 	switch {
@@ -202,7 +205,7 @@ func diskError(err error) error {
 		return ErrNotFound
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENXIO):
 		return &Refused{Words: err.Error()}
-	case strings.Contains(err.Error(), "path escapes from parent"): // os.Root has no name for it
+	case leftRoot(err):
 		return refused("it leaves the sandbox")
 	}
 	return err

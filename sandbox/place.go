@@ -254,8 +254,7 @@ func (d *folder) sweep() {
 // localError sorts what this machine says: what a person has to change first is
 // final.
 func localError(err error) error {
-	escapes := strings.Contains(err.Error(), "path escapes from parent") // os.Root has no name for it
-	if escapes || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EEXIST) ||
+	if leftRoot(err) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EEXIST) ||
 		errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.ELOOP) {
 		return &Refused{Words: err.Error()}
 	}

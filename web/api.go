@@ -116,7 +116,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", policy)
 	if p := r.URL.Path; p != path.Clean(p) { // the mux would lead elsewhere
 		writeError(w, told(r.Context(), NotFound("there is no %s %s", r.Method, cut(p, 200))))
 		return

@@ -9,13 +9,6 @@ import (
 	"time"
 )
 
-// How slow who sends a body may be: something comes within every bodyStall, and
-// on average so many bytes a second.
-const (
-	bodyStall = 15 * time.Second
-	bodyRate  = 8 << 10
-)
-
 // readBody reads a body of at most so many bytes, however it is sent.
 func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if r.ContentLength > most {
@@ -23,7 +16,7 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	}
 	control := http.NewResponseController(w)
 	began := time.Now()
-	_ = control.SetWriteDeadline(began.Add(bodyStall + time.Duration(most/bodyRate)*time.Second + writeTimeout)) // fails where writing will
+	_ = control.SetWriteDeadline(began.Add(bodyPace.most(most) + writeTimeout)) // fails where writing will
 	body := &slowBody{from: io.LimitReader(r.Body, most+1), control: control, began: began}
 	text, err := io.ReadAll(body)
 	left := time.Time{} // net/http goes on to look whether the client is there
@@ -57,11 +50,7 @@ type slowBody struct {
 }
 
 func (b *slowBody) Read(p []byte) (int, error) {
-	due := time.Now().Add(bodyStall)
-	if slowest := b.began.Add(bodyStall + time.Duration(b.read/bodyRate)*time.Second); slowest.Before(due) {
-		due = slowest
-	}
-	_ = b.control.SetReadDeadline(due) // fails where reading will
+	_ = b.control.SetReadDeadline(bodyPace.due(b.began, b.read)) // fails where reading will
 	n, err := b.from.Read(p)
 	b.read += int64(n)
 	return n, err
