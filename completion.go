@@ -94,9 +94,9 @@ func (v *verb) completeGroups(cmd *cobra.Command) {
 
 // complete completes the flags of ls.
 func (f *filters) complete(cmd *cobra.Command, v *verb) {
-	completeFlag(cmd, "state", cobra.FixedCompletions(stateNames, cobra.ShellCompDirectiveDefault)) // directories, too
-	sorts := slices.Clone(sortNames)
-	for _, name := range sortNames {
+	completeFlag(cmd, "state", cobra.FixedCompletions(web.StateNames, cobra.ShellCompDirectiveDefault)) // directories, too
+	sorts := slices.Clone(web.SortNames)
+	for _, name := range web.SortNames {
 		sorts = append(sorts, "-"+name)
 	}
 	completeFlag(cmd, "sort", cobra.FixedCompletions(sorts, cobra.ShellCompDirectiveNoFileComp))

@@ -82,11 +82,6 @@ or if there is no journal.`,
 	return cmd
 }
 
-// stateNames are what tasks can be asked for by.
-var stateNames = []string{"idle", "starting", "running", "fetching", "finished", "failed", "killed", "held", "waiting", "delayed"}
-
-var sortNames = []string{"order", "id", "state", "submitted", "started", "ended", "attempts"}
-
 // check makes a query of the filters.
 func (f *filters) check(v *verb) error {
 	if err := f.sortOut(v); err != nil {
@@ -99,8 +94,8 @@ func (f *filters) check(v *verb) error {
 	if f.query.Labels, err = pairs("label", f.labels); err != nil {
 		return err
 	}
-	if s := strings.TrimPrefix(f.query.Sort, "-"); f.query.Sort != "" && !slices.Contains(sortNames, s) {
-		return usage("--sort %q: want %s, or one of them behind a -", f.query.Sort, strings.Join(sortNames, ", "))
+	if s := strings.TrimPrefix(f.query.Sort, "-"); f.query.Sort != "" && !slices.Contains(web.SortNames, s) {
+		return usage("--sort %q: want %s, or one of them behind a -", f.query.Sort, strings.Join(web.SortNames, ", "))
 	}
 	if _, err := path.Match(f.query.Match, ""); err != nil {
 		return usage("--match %q is no pattern: want * and ?, [a-z], and \\ in front of what is meant itself", f.query.Match)
@@ -120,7 +115,7 @@ func (f *filters) sortOut(v *verb) error {
 		names := strings.Split(given, ",")
 		known := 0
 		for _, name := range names {
-			if slices.Contains(stateNames, name) {
+			if slices.Contains(web.StateNames, name) {
 				known++
 			}
 		}
@@ -128,9 +123,9 @@ func (f *filters) sortOut(v *verb) error {
 		case known == len(names):
 			f.query.States = append(f.query.States, names...)
 		case known > 0 || given == "":
-			return usage("--state %q: want states of tasks (%s), or the directory that cmdq keeps its journal in", given, strings.Join(stateNames, ", "))
+			return usage("--state %q: want states of tasks (%s), or the directory that cmdq keeps its journal in", given, strings.Join(web.StateNames, ", "))
 		case dir != "" && dir != given: // completion reads the flags twice
-			return usage("--state names two directories, %q and %q; the states of tasks are %s", dir, given, strings.Join(stateNames, ", "))
+			return usage("--state names two directories, %q and %q; the states of tasks are %s", dir, given, strings.Join(web.StateNames, ", "))
 		default:
 			dir = given
 		}
@@ -139,13 +134,10 @@ func (f *filters) sortOut(v *verb) error {
 		return nil
 	}
 	if v.state = dir; filepath.Base(dir) == dir && !isDirectory(dir) {
-		return usage("--state %q: there is no such directory, and no such state; those of tasks are %s", dir, strings.Join(stateNames, ", "))
+		return usage("--state %q: there is no such directory, and no such state; those of tasks are %s", dir, strings.Join(web.StateNames, ", "))
 	}
 	return nil
 }
-
-// pageSize is how many tasks are asked for at a time, the most that the API gives.
-const pageSize = 1000
 
 // listed asks for as many tasks as were wanted, page by page; 0: all. The queue
 // goes on meanwhile, so that one may come twice; it is listed once. One that
@@ -154,9 +146,9 @@ func listed(ctx context.Context, q web.Queue, query web.Query, limit int) (web.T
 	var all web.Tasks
 	seen := map[string]bool{}
 	for {
-		query.Limit = pageSize
+		query.Limit = web.MaxLimit
 		if limit > 0 {
-			query.Limit = min(pageSize, limit-len(all.Tasks))
+			query.Limit = min(web.MaxLimit, limit-len(all.Tasks))
 		}
 		some, err := q.Tasks(ctx, query)
 		if err != nil {

@@ -78,34 +78,15 @@ func stampOf(t time.Time) string {
 	return stamp(t)
 }
 
-// The bounds of a list.
-const (
-	listDefault = 100
-	listMost    = 1000
-)
-
 // Tasks implements web.Queue. While the queue is looked at only what is sorted by
 // is taken of each task that fits; the rest is, of those on the page.
 func (q *queueView) Tasks(ctx context.Context, query web.Query) (web.Tasks, error) {
-	order, err := sorting(query.Sort)
-	if err != nil {
+	if err := query.Check(); err != nil {
 		return web.Tasks{}, err
 	}
-	if _, err := path.Match(query.Match, ""); err != nil {
-		return web.Tasks{}, web.BadRequest("match: %q is no pattern", query.Match)
-	}
-	for _, name := range query.States {
-		if !knownState(name) {
-			return web.Tasks{}, web.BadRequest("state: there is no %q", name)
-		}
-	}
-	limit := query.Limit
-	if limit == 0 {
-		limit = listDefault
-	}
-	limit = min(limit, listMost)
+	order, limit := sorting(query.Sort), cmp.Or(query.Limit, web.DefaultLimit)
 	out := web.Tasks{Tasks: []web.Row{}}
-	err = q.look(ctx, func(v scheduler.View) {
+	err := q.look(ctx, func(v scheduler.View) {
 		var found []*task.Task // the first of them, up to the end of the page
 		most := query.Offset + limit
 		for t := range v.Tasks() {
@@ -125,19 +106,6 @@ func (q *queueView) Tasks(ctx context.Context, query web.Query) (web.Tasks, erro
 		}
 	})
 	return out, err
-}
-
-func knownState(name string) bool {
-	switch name {
-	case scheduler.WaitsHeld, scheduler.WaitsTasks, scheduler.WaitsBackoff:
-		return true
-	}
-	for s := range task.NumStates {
-		if task.State(s).String() == name {
-			return true
-		}
-	}
-	return false
 }
 
 func fits(v scheduler.View, t *task.Task, q *web.Query) bool {
@@ -175,8 +143,9 @@ func groupOf(t *task.Task) string {
 	return t.Spec.Rules.Group
 }
 
-// sorting is how a list is sorted; equal ones are in the order of the queue.
-func sorting(by string) (func(a, b *task.Task) int, error) {
+// sorting is how a list is sorted, by one of web.SortNames; equal ones are in the
+// order of the queue.
+func sorting(by string) func(a, b *task.Task) int {
 	name, backwards := strings.CutPrefix(by, "-")
 	started := func(t *task.Task) time.Time {
 		if a := t.Current(); a != nil {
@@ -193,10 +162,8 @@ func sorting(by string) (func(a, b *task.Task) int, error) {
 	place := func(a, b *task.Task) int {
 		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.ID, b.ID))
 	}
-	var order func(a, b *task.Task) int
+	order := place
 	switch name {
-	case "", "order":
-		order = place
 	case "id":
 		order = func(a, b *task.Task) int { return cmp.Compare(a.ID, b.ID) }
 	case "state":
@@ -209,8 +176,6 @@ func sorting(by string) (func(a, b *task.Task) int, error) {
 		order = func(a, b *task.Task) int { return ended(a).Compare(ended(b)) }
 	case "attempts":
 		order = func(a, b *task.Task) int { return cmp.Compare(a.Attempts, b.Attempts) }
-	default:
-		return nil, web.BadRequest("sort: there is no %q; there are order, id, state, submitted, started, ended and attempts, each with - in front, too", by)
 	}
 	return func(a, b *task.Task) int {
 		n := order(a, b)
@@ -218,7 +183,7 @@ func sorting(by string) (func(a, b *task.Task) int, error) {
 			n = -n
 		}
 		return cmp.Or(n, place(a, b))
-	}, nil
+	}
 }
 
 // row is a task in a list.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -89,7 +90,7 @@ func TestQuestions(t *testing.T) {
 		rows  int
 	}{
 		{web.Query{}, 100_000, "task-0", 100},
-		{web.Query{Limit: 5000}, 100_000, "task-0", 1000},
+		{web.Query{Limit: 1000}, 100_000, "task-0", 1000},
 		{web.Query{States: []string{"failed"}}, 10_000, "task-0", 100},
 		{web.Query{States: []string{"failed"}, Offset: 9_990}, 10_000, "task-99900", 10},
 		{web.Query{Offset: 200_000}, 100_000, "", 0},
@@ -104,7 +105,7 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("%+v: %d of %d, first %+v, %v", tt.query, len(got.Tasks), got.Total, got.Tasks[:min(1, len(got.Tasks))], err)
 		}
 	}
-	for _, bad := range []web.Query{{Sort: "size"}, {States: []string{"done"}}, {Match: "["}} {
+	for _, bad := range []web.Query{{Sort: "size"}, {States: []string{"done"}}, {Match: "["}, {Limit: 1001}, {Offset: -1}} {
 		if _, err := q.Tasks(t.Context(), bad); err == nil {
 			t.Errorf("%+v: no error", bad)
 		}
@@ -115,5 +116,25 @@ func TestQuestions(t *testing.T) {
 	}
 	if _, err := q.Task(t.Context(), "task-12345678"); err == nil {
 		t.Error("a task that is not there")
+	}
+}
+
+// TestQueryNames: what can be asked for by name is what there is.
+func TestQueryNames(t *testing.T) {
+	states := []string{scheduler.WaitsHeld, scheduler.WaitsTasks, scheduler.WaitsBackoff}
+	for s := range task.NumStates {
+		states = append(states, task.State(s).String())
+	}
+	slices.Sort(states)
+	if known := slices.Sorted(slices.Values(web.StateNames)); !slices.Equal(states, known) {
+		t.Errorf("states are %q, the API knows %q", states, known)
+	}
+	early, late := time.Unix(1, 0), time.Unix(2, 0)
+	a := &task.Task{ID: "a", Spec: &task.Spec{}, Seq: 1, State: task.Finished, Submitted: late, End: &task.End{At: late}, Attempts: 2, History: []task.Attempt{{Started: late}}}
+	b := &task.Task{ID: "b", Spec: &task.Spec{}, Seq: 2, State: task.Idle, Submitted: early, Attempts: 1}
+	for _, name := range web.SortNames {
+		if n := sorting(name)(a, b); n == 0 || n != -sorting("-"+name)(a, b) {
+			t.Errorf("%s: %d", name, n)
+		}
 	}
 }

@@ -451,7 +451,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"retry", "--state", f.dir, "--group", ""}, "k1\t2 tasks failed no\n:4\n"},
 		{[]string{"show", "--state", t.TempDir(), ""}, ":4\n"}, // nothing runs
 		{[]string{"ls", "--state", f.dir, "--agent", ""}, "h1\nh2\n:4\n"},
-		{[]string{"ls", "--state", "f"}, strings.Join(stateNames, "\n") + "\n:0\n"}, // shells choose
+		{[]string{"ls", "--state", "f"}, strings.Join(web.StateNames, "\n") + "\n:0\n"}, // shells choose
 		{[]string{"submit", "--executor", "c"}, "command\ncmdq\n:4\n"},
 	} {
 		if got := complete(tt.args...); got != tt.want {

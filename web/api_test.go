@@ -405,7 +405,7 @@ func FuzzQuery(f *testing.F) {
 			}
 			return
 		}
-		if again, err := parseQuery(q.encode()); err != nil || fmt.Sprint(again) != fmt.Sprint(q) || q.Limit < 1 || q.Limit > maxLimit || q.Offset < 0 {
+		if again, err := parseQuery(q.encode()); err != nil || fmt.Sprint(again) != fmt.Sprint(q) || q.Limit < 1 || q.Limit > MaxLimit || q.Offset < 0 {
 			t.Errorf("%q is %+v, and then %+v, %v", query, q, again, err)
 		}
 	})

@@ -9,27 +9,27 @@ import (
 	"strings"
 )
 
-// Bounds of a Query.
+// The rows of a page: if a Query does not say, and at most.
 const (
-	defaultLimit = 100
-	maxLimit     = 1000
+	DefaultLimit = 100
+	MaxLimit     = 1000
 )
 
-// stateNames are what Query.States may hold, and sortNames what Query.Sort.
+// StateNames are what Query.States may hold, and SortNames what Query.Sort.
 var (
-	stateNames = []string{"idle", "starting", "running", "fetching", "finished", "failed", "killed", "held", "waiting", "delayed"}
-	sortNames  = []string{"order", "id", "state", "submitted", "started", "ended", "attempts"}
+	StateNames = []string{"idle", "starting", "running", "fetching", "finished", "failed", "killed", "held", "waiting", "delayed"}
+	SortNames  = []string{"order", "id", "state", "submitted", "started", "ended", "attempts"}
 )
 
-// check finds what is wrong with a query; the API has done so for a Queue.
-func (q *Query) check() error {
+// Check finds what is wrong with a query, in the words of the API.
+func (q *Query) Check() error {
 	for _, s := range q.States {
-		if !slices.Contains(stateNames, s) {
-			return BadRequest("there is no state %s; want %s", cut(s, 50), or(stateNames))
+		if !slices.Contains(StateNames, s) {
+			return BadRequest("there is no state %s; want %s", cut(s, 50), or(StateNames))
 		}
 	}
-	if q.Sort != "" && !slices.Contains(sortNames, strings.TrimPrefix(q.Sort, "-")) {
-		return BadRequest("nothing is sorted by %s; want %s, or one of them behind a -", cut(q.Sort, 50), or(sortNames))
+	if q.Sort != "" && !slices.Contains(SortNames, strings.TrimPrefix(q.Sort, "-")) {
+		return BadRequest("nothing is sorted by %s; want %s, or one of them behind a -", cut(q.Sort, 50), or(SortNames))
 	}
 	if _, err := path.Match(q.Match, ""); err != nil {
 		return BadRequest("match=%s is no pattern", cut(q.Match, 50))
@@ -37,8 +37,8 @@ func (q *Query) check() error {
 	if q.Offset < 0 {
 		return BadRequest("offset=%d makes no sense", q.Offset)
 	}
-	if q.Limit < 0 || q.Limit > maxLimit {
-		return BadRequest("limit=%d: want 1 to %d", q.Limit, maxLimit)
+	if q.Limit < 0 || q.Limit > MaxLimit {
+		return BadRequest("limit=%d: want 1 to %d", q.Limit, MaxLimit)
 	}
 	return nil
 }
@@ -57,9 +57,9 @@ func parseQuery(query string) (Query, error) {
 		}
 	}
 	if q.Limit == 0 {
-		q.Limit = defaultLimit
+		q.Limit = DefaultLimit
 	}
-	return q, q.check()
+	return q, q.Check()
 }
 
 // set takes a parameter in. States may be given several at a time, and so may
