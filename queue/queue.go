@@ -1,8 +1,8 @@
 // Package queue keeps every task in exactly one place and says which one goes
 // next. A task is idle (ready, delayed until a time, or parked until its owner
-// says otherwise), starting, running, fetching, or ended; First finds the first ready task, by priority and then by
-// place in the file, that fits into some free resources, without looking at
-// every task.
+// says otherwise), starting, running, fetching, or ended; First finds the first
+// ready task, by priority and then by place in the file, that fits into some free
+// resources, without looking at every task.
 //
 // A Queue has one owner and no lock. The package does no I/O, starts nothing
 // and reads no clock: every time is handed in. It never decides whether a task
@@ -82,10 +82,10 @@ func (q *Queue) Add(t task.Task) (*task.Task, error) {
 	return &e.task, nil
 }
 
-// Restore puts a task into the queue in whatever state it is, as it was before
-// a restart, and returns the queue's own copy of it. An idle one waits until
-// wake; with a zero wake it is ready. Park follows for one that was parked. The error is ErrDuplicate, with the id. A
-// task without a Spec panics.
+// Restore puts a task into the queue in whatever state it is, as it was before a
+// restart, and returns the queue's own copy of it. An idle one waits until wake;
+// with a zero wake it is ready. Park follows for one that was parked. The error
+// is ErrDuplicate, with the id. A task without a Spec panics.
 func (q *Queue) Restore(t task.Task, wake time.Time) (*task.Task, error) {
 	state := t.State
 	t.State = task.Idle

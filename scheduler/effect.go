@@ -12,9 +12,8 @@ import (
 
 // Effects is what a step wants done, in this order: records are stored, then
 // calls leave in the order they stand in, collections begin, and the notes are
-// logged. A crash in
-// between is repaired by reconciliation, since what was decided is on disk
-// before anybody hears of it (docs/guarantees.md).
+// logged. A crash in between is repaired by reconciliation, since what was
+// decided is on disk before anybody hears of it (docs/guarantees.md).
 type Effects struct {
 	Records     []Record
 	Calls       []*sched.Call
@@ -38,9 +37,9 @@ func (e *Effects) add(o Effects) {
 // Kind says what a record is about.
 type Kind uint8
 
-// The kinds of records: the first five are about a task, the next three about
-// the framework that we are, then two about launches, three about the tasks file and the run, and two
-// about notices.
+// The kinds of records: the first five are about a task, the next three about the
+// framework that we are, then two about launches, three about the tasks file and
+// the run, and two about notices.
 const (
 	Queued   Kind = iota // new in the queue, or queued again after a reload
 	Launched             // a launch was decided

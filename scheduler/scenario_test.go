@@ -368,9 +368,9 @@ func parseOffer(t *testing.T, text string) mesos.Offer {
 	return o
 }
 
-// status reads "a.2 RUNNING uuid=7 agent=a1 reason=… source=master executor=… unreachable=-5m message=…".
-// An update from an agent gets a fresh uuid unless told otherwise; one from the
-// master has none.
+// status reads "a.2 RUNNING uuid=7 agent=a1 reason=… source=master executor=…
+// unreachable=-5m message=…". An update from an agent gets a fresh uuid unless
+// told otherwise; one from the master has none.
 func (e *env) status(text string) *mesos.TaskStatus {
 	text, message, hasMessage := strings.Cut(text, " message=")
 	fields := strings.Fields(text)

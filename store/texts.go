@@ -9,8 +9,9 @@ const (
 	maxKeptMap  = 1 << 12 // bytes of an encoded one
 )
 
-// texts gives one string for equal ones, one map, and one of rules: a million tasks have few
-// agents, and often few commands. Nothing that it gave may be changed.
+// texts gives one string for equal ones, one map, and one of rules: a million
+// tasks have few agents, and often few commands. Nothing that it gave may be
+// changed.
 type texts struct {
 	m     map[string]string
 	maps  map[string]map[string]string // by their encoding

@@ -68,8 +68,9 @@ const (
 )
 
 // RunsSame tells whether the tasks of both run the same but for their lines (see
-// Task.RunsSame), in the same container. What a file of Files holds is not looked at, nor is its mode: a
-// command that has finished is not run again because somebody did a checkout.
+// Task.RunsSame), in the same container. What a file of Files holds is not looked
+// at, nor is its mode: a command that has finished is not run again because
+// somebody did a checkout.
 func (s *Spec) RunsSame(o *Spec) bool {
 	return s.Command == o.Command && slices.Equal(s.Argv, o.Argv) && maps.Equal(s.Env, o.Env) &&
 		s.User == o.User && slices.Equal(s.URIs, o.URIs) &&
