@@ -50,7 +50,7 @@ func TestOldStream(t *testing.T) {
 		go func() { ended <- e.loop(ctx, s, nil) }()
 		synctest.Wait() // it has subscribed
 		a.says <- mesosapi.FromAgent{Epoch: 1, Down: io.EOF}
-		time.Sleep(time.Second) // it has subscribed again
+		time.Sleep(time.Second) // of the bubble: it has subscribed again
 		launch := &api.Event{Type: api.Event_LAUNCH, Launch: &api.Event_Launch{Task: mesos.TaskInfo{TaskID: mesos.TaskID{Value: "old"}, Data: []byte(`{"command":"true"}`)}}}
 		a.says <- mesosapi.FromAgent{Epoch: 1, Event: launch}
 		synctest.Wait()

@@ -163,7 +163,7 @@ func TestIdentity(t *testing.T) {
 	}
 	u, err := user.Lookup(other)
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("this machine has no other user to be: %v", err)
 	}
 	as, err := identity(other)
 	if os.Geteuid() != 0 {
