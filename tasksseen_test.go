@@ -7,17 +7,23 @@ import (
 	"testing"
 )
 
-// TestTasksFileIsRemembered: a file that is as the journal describes it is not
-// read again; any other is.
-func TestTasksFileIsRemembered(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, text string) string {
+// writerIn gives a function that writes a file of a directory and says its path.
+func writerIn(t *testing.T, dir string) func(name, text string) string {
+	return func(name, text string) string {
+		t.Helper()
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
+}
+
+// TestTasksFileIsRemembered: a file that is as the journal describes it is not
+// read again; any other is.
+func TestTasksFileIsRemembered(t *testing.T) {
+	dir := t.TempDir()
+	write := writerIn(t, dir)
 	list := write("list", "x\ny\n")
 	path := write("tasks.yaml", "tasks: [{id: a, command: 'echo {}', cpus: 1, mem: 1, each_line: "+list+"}]\n")
 	first := &tasksFile{path: path, user: "ann"}
@@ -93,13 +99,7 @@ func TestListsAreRememberedFromElsewhere(t *testing.T) {
 // missing is read again once that is there, and not before.
 func TestMissingFilesAreFollowed(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
+	write := writerIn(t, dir)
 	there := write("there", "")
 	f := &tasksFile{path: write("tasks.yaml", "tasks: [{id: a, command: x, cpus: 1, mem: 1, files: [there, one, two]}]\n")}
 	if _, err := f.read(); err == nil {

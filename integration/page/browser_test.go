@@ -10,7 +10,6 @@
 package page_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -88,40 +87,8 @@ func startCluster(t *testing.T) *cluster {
 	server := exec.Command(cmdq, "local", "--port", "0", "--work-dir", filepath.Join(c.dir, "mesos"), "--agents", "2",
 		"--resources", "cpus:8;mem:8192;disk:10000;ports:[31000-32000]", "--allocation-interval", "50ms", "--log-level", "error")
 	server.Stderr = os.Stderr
-	out, err := server.StdoutPipe()
-	if err == nil {
-		err = server.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	lines := bufio.NewScanner(out)
-	ready := make(chan string, 1)
-	go func() {
-		for lines.Scan() {
-			if rest, ok := strings.CutPrefix(lines.Text(), "ready: master "); ok {
-				address, _, _ := strings.Cut(rest, ",")
-				ready <- address
-			}
-		}
-		ended <- server.Wait()
-	}()
-	t.Cleanup(func() {
-		if err := server.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error("stop cmdq local:", err)
-		}
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			t.Error("cmdq local does not end", server.Process.Kill())
-		}
-	})
-	select {
-	case c.master = <-ready:
-	case <-time.After(patience):
-		t.Fatal("cmdq local does not get ready")
-	}
+	ready, _ := startServer(t, server, server.StdoutPipe, "ready: master ", syscall.SIGTERM, 0)
+	c.master, _, _ = strings.Cut(ready, ",")
 	return c
 }
 

@@ -3,7 +3,6 @@
 package page_test
 
 import (
-	"bufio"
 	"context"
 	"os"
 	"os/exec"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -34,38 +32,7 @@ func startProgram(t *testing.T, tasks string) *program {
 	server := exec.Command(cmdq, "--master", "local", "--tasks", file, "--state", filepath.Join(p.dir, "state"),
 		"--listen", "127.0.0.1:0", "--progress", "plain", "--log-level", "error")
 	server.Dir = p.dir
-	out, err := server.StderrPipe()
-	if err == nil {
-		err = server.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan string, 1)
-	ended := make(chan error, 1)
-	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if address, ok := strings.CutPrefix(lines.Text(), "cmdq: page "); ok {
-				ready <- address
-			}
-		}
-		ended <- server.Wait()
-	}()
-	t.Cleanup(func() {
-		if err := server.Process.Signal(syscall.SIGINT); err != nil {
-			t.Error("stop cmdq:", err)
-		}
-		select {
-		case <-ended: // with status 130
-		case <-time.After(patience):
-			t.Error("cmdq does not end", server.Process.Kill())
-		}
-	})
-	select {
-	case p.enter = <-ready:
-	case <-time.After(patience):
-		t.Fatal("cmdq does not say where its page is")
-	}
+	p.enter, _ = startServer(t, server, server.StderrPipe, "cmdq: page ", syscall.SIGINT, 130)
 	p.page, _, _ = strings.Cut(p.enter, "?token=")
 	return p
 }

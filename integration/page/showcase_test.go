@@ -3,7 +3,6 @@
 package page_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // site is where the page of a cmdq is.
@@ -41,42 +39,7 @@ func startShowcase(t *testing.T, args ...string) (s site, stop func()) {
 	}
 	server := exec.Command(file, args...)
 	server.Stderr = os.Stderr
-	out, err := server.StdoutPipe()
-	if err == nil {
-		err = server.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan string, 1)
-	ended := make(chan error, 1)
-	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if address, ok := strings.CutPrefix(lines.Text(), "ready: "); ok {
-				ready <- address
-			}
-		}
-		ended <- server.Wait()
-	}()
-	stop = sync.OnceFunc(func() {
-		if err := server.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error("stop the showcase:", err)
-		}
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Error("the showcase:", err)
-			}
-		case <-time.After(patience):
-			t.Error("the showcase does not end", server.Process.Kill())
-		}
-	})
-	t.Cleanup(stop)
-	select {
-	case s.enter = <-ready:
-	case <-time.After(patience):
-		t.Fatal("the showcase does not get ready")
-	}
+	s.enter, stop = startServer(t, server, server.StdoutPipe, "ready: ", syscall.SIGTERM, 0)
 	s.page, _, _ = strings.Cut(s.enter, "?token=")
 	return s, stop
 }
