@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,12 +37,7 @@ while it runs and after it ended. The cmdq that runs with --state is asked; if
 there is none, its journal says where the output is. On a terminal the control
 characters in it, but for colours, are shown and not obeyed. Exit status: 0, 1 if
 there is no such task or no output of it any more, 2 on bad usage.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usage("%s takes the id of one task, not %d", cmd.CommandPath(), len(args))
-			}
-			return nil
-		},
+		Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Task = args[0]
 			if request.Stream = web.Stdout; stderr {
@@ -123,7 +117,7 @@ func printLogJSON(ctx context.Context, out io.Writer, state string, r web.LogReq
 	} else {
 		line.Base64 = buf.Bytes()
 	}
-	return json.NewEncoder(out).Encode(line)
+	return writeJSON(out, line)
 }
 
 // bounded is a writer that takes so many bytes and no more.
