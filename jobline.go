@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -28,9 +27,7 @@ type jobLine struct {
 
 func (l jobLine) encode() ([]byte, error) {
 	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(l); err != nil {
+	if err := writeJSON(&buf, l); err != nil {
 		return nil, fmt.Errorf("joblog: %w", err)
 	}
 	return buf.Bytes(), nil

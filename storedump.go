@@ -14,21 +14,19 @@ import (
 )
 
 func dumpStore(w io.Writer, s *store.Store) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	run, begun := s.Run()
 	unwanted, err := s.Unwanted()
 	if err != nil {
 		return err
 	}
-	if err := enc.Encode(runLine(run, begun, s.Counts(), unwanted)); err != nil {
+	if err := writeJSON(w, runLine(run, begun, s.Counts(), unwanted)); err != nil {
 		return err
 	}
 	for t, err := range s.Tasks() {
 		if err != nil {
 			return err
 		}
-		if err := enc.Encode(taskLine(t)); err != nil {
+		if err := writeJSON(w, taskLine(t)); err != nil {
 			return err
 		}
 	}

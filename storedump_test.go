@@ -53,9 +53,7 @@ func TestDumpedLines(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var out bytes.Buffer
-		enc := json.NewEncoder(&out)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(tt.line); err != nil {
+		if err := writeJSON(&out, tt.line); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range tt.want {
@@ -65,6 +63,26 @@ func TestDumpedLines(t *testing.T) {
 		}
 		if strings.Contains(out.String(), "hidden") {
 			t.Errorf("a secret in %s", out.String())
+		}
+	}
+}
+
+// TestLinesOnATerminal: the lines of the journal and of the joblog, too, are
+// shown by a terminal and not obeyed.
+func TestLinesOnATerminal(t *testing.T) {
+	const hostile = "\u009b31m \u202e\x1b[2J é"
+	one := &task.Task{ID: "a", Index: -1, Spec: &task.Spec{ID: "a", Command: hostile}, State: task.Failed, End: &task.End{Message: hostile}}
+	logged, err := lineOf(one).encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dumped bytes.Buffer
+	if err := writeJSON(&dumped, taskLine(store.Task{Task: one})); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{string(logged), dumped.String()} {
+		if want := `\u009b31m \u202e\u001b[2J é`; !strings.Contains(line, want) || plain(strings.TrimSuffix(line, "\n"))+"\n" != line {
+			t.Errorf("%q lacks %q", line, want)
 		}
 	}
 }

@@ -209,12 +209,17 @@ func encodeJSON(w io.Writer, v any, escape func(rune) string) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
+	unseen := func(c rune) bool { return c != '\n' && !unicode.IsGraphic(c) }
+	if bytes.IndexFunc(b.Bytes(), unseen) < 0 {
+		_, err := w.Write(b.Bytes())
+		return err
+	}
 	out := bufio.NewWriter(w)
 	for _, c := range b.String() {
-		if c == '\n' || unicode.IsGraphic(c) {
-			out.WriteRune(c)
-		} else {
+		if unseen(c) {
 			out.WriteString(escape(c))
+		} else {
+			out.WriteRune(c)
 		}
 	}
 	return out.Flush() // remembers the first error
