@@ -114,6 +114,9 @@ func TestQueueTask(t *testing.T) {
 	b.until(`document.getElementById("log").textContent.includes("tick 2 of")`)
 
 	b.do(chromedp.Click("[data-stream=stderr]"))
+	b.until(`document.getElementById("log").textContent === "" && document.getElementById("log-note").textContent === "Going on as it comes."`)
+	b.open(s.enter + "#/tasks/render-045150?stream=stderr")
+	b.do(chromedp.Click("[data-verb=cancel]"), chromedp.WaitVisible("#yes"), chromedp.Click("#yes"))
 	b.until(`document.getElementById("log-note").textContent === "It wrote nothing."`)
 
 	b.open(s.page + "#/tasks/wide-0")
@@ -144,7 +147,7 @@ func TestQueueHostile(t *testing.T) {
 		t.Errorf("the output is shown as %q", text)
 	}
 	b.screenshots("queue-hostile")
-	for _, at := range []string{"", "#/failures", "#/agents", "#/%", "#/nowhere", "#/tasks/%E0%A4%A", "#/tasks/..%2f..%2fversion", "#//evil.example/", "#/?match=%5B%3Cb%3E"} {
+	for _, at := range []string{"", "#/failures", "#/agents", "#/%", "#/nowhere", "#/constructor", "#/toString", "#/__proto__", "#/tasks/%E0%A4%A", "#/tasks/..%2f..%2fversion", "#//evil.example/", "#/?match=%5B%3Cb%3E"} {
 		b.expects("404 (Not Found)")
 		b.expects("400 (Bad Request)")
 		b.open(s.page + at)

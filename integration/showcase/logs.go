@@ -24,21 +24,24 @@ func (l logs) Log(ctx context.Context, request web.LogRequest) (io.ReadCloser, e
 	if len(t.Launches) == 0 {
 		return nil, web.NotFound("task %s has not been launched", request.Task)
 	}
+	wrote := hostileOutput
 	if request.Stream == web.Stderr {
-		return io.NopCloser(strings.NewReader(t.Stderr)), nil
+		wrote = t.Stderr
 	}
 	if !request.Follow || over(&t.Row) {
-		return io.NopCloser(strings.NewReader(hostileOutput)), nil
+		return io.NopCloser(strings.NewReader(wrote)), nil
 	}
-	return io.NopCloser(io.MultiReader(strings.NewReader(hostileOutput), &ticks{ctx: ctx, l: l, id: request.Task})), nil
+	return io.NopCloser(io.MultiReader(strings.NewReader(wrote), &ticks{ctx: ctx, l: l, id: request.Task, quiet: request.Stream == web.Stderr})), nil
 }
 
-// ticks is a line every tenth of a second while a task runs.
+// ticks is a line every tenth of a second while a task runs, or only the end of
+// it.
 type ticks struct {
-	ctx context.Context
-	l   logs
-	id  string
-	n   int
+	ctx   context.Context
+	l     logs
+	id    string
+	quiet bool
+	n     int
 }
 
 func (t *ticks) Read(p []byte) (int, error) {
@@ -50,6 +53,9 @@ func (t *ticks) Read(p []byte) (int, error) {
 	task, err := t.l.q.Task(t.ctx, t.id)
 	if err != nil || over(&task.Row) {
 		return 0, io.EOF
+	}
+	if t.quiet {
+		return 0, nil
 	}
 	t.n++
 	return copy(p, fmt.Sprintf("tick %d of %s\n", t.n, t.id)), nil

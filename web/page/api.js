@@ -1,6 +1,7 @@
 // What is asked of cmdq, and its answers: /v1 of where this page came from.
 
 const patience = 15000; // ms
+const changePatience = 105000; // ms; what is changed is stored first, and a slow disk has 90 s (web/change.go)
 
 // Refused is cmdq's no: a status and why.
 export class Refused extends Error {
@@ -41,8 +42,8 @@ async function ask(path, options, signal) {
 	throw new Refused(answer.status, message);
 }
 
-async function json(path, options, signal) {
-	const late = AbortSignal.timeout(patience);
+async function json(path, options, signal, within = patience) {
+	const late = AbortSignal.timeout(within);
 	const either = signal ? AbortSignal.any([signal, late]) : late;
 	const answer = await ask(path, options, either);
 	try {
@@ -60,7 +61,7 @@ export const stream = (path, signal) => ask(path, {}, signal);
 
 // change asks for one of cancel, retry, hold and release.
 export const change = (verb, selection) =>
-	json(verb, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(selection) });
+	json(verb, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(selection) }, undefined, changePatience);
 
 // rightToken tells whether a token lets its holder change the queue.
 export async function rightToken(token) {

@@ -1,6 +1,6 @@
 // What changes the queue: buttons, the question before it, what came of it, and
 // the token that it needs.
-import { change, rightToken } from "./api.js";
+import { Lost, change, rightToken } from "./api.js";
 import { el } from "./dom.js";
 import { count, counted, plain } from "./text.js";
 
@@ -37,6 +37,7 @@ export async function make(verb, selection, what) {
 		return { kind: outcome.count ? "good" : "", text: outcome.count ? one + done + "." : "Nothing was changed.", list: notes.slice(0, 5).concat(notes.length > 5 ? ["and " + count(notes.length - 5) + " more"] : []) };
 	} catch (e) {
 		if (e.token) return { token: true };
+		if (e instanceof Lost) return { kind: "bad", text: name + ": " + plain(e.message) + "; it may have been done all the same." };
 		return { kind: "bad", text: name + ": " + plain(e.message) + "." };
 	}
 }

@@ -13,6 +13,8 @@ export class Failures {
 	#failures = null;
 	#trouble = "";
 	#timer = 0;
+	#loading = false;
+	#stale = false;
 	#took = 0;
 	#loaded = 0; // when
 
@@ -49,12 +51,17 @@ export class Failures {
 	}
 
 	#soon() {
+		this.#stale = true;
+		if (this.#timer || this.#loading) return;
 		const next = this.#loaded + Math.max(rest, 10 * this.#took);
-		this.#timer ||= setTimeout(() => this.#load(), Math.max(0, next - performance.now()));
+		this.#timer = setTimeout(() => this.#load(), Math.max(0, next - performance.now()));
 	}
 
 	async #load() {
 		const began = performance.now();
+		clearTimeout(this.#timer);
+		this.#timer = 0;
+		[this.#loading, this.#stale] = [true, false];
 		try {
 			[this.#failures, this.#trouble] = [await read("failures", this.#page.closed), ""];
 		} catch (e) {
@@ -63,8 +70,9 @@ export class Failures {
 		}
 		this.#loaded = performance.now();
 		this.#took = this.#loaded - began;
-		this.#timer = 0;
+		this.#loading = false;
 		this.#draw();
+		if (this.#stale) this.#soon(); // something changed meanwhile
 	}
 
 	#click(data) {

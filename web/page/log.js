@@ -13,7 +13,7 @@ export class Log {
 	#root = el("section", { class: "block", "aria-labelledby": "output-title", "data-own": true, "data-key": "output" });
 	#head = el("div", { class: "loghead" });
 	#note = el("p", { class: "quiet", role: "status", id: "log-note" });
-	#text = el("pre", { tabindex: 0, "aria-label": "What it wrote", id: "log" });
+	#text = el("pre", { tabindex: 0, role: "region", "aria-label": "What it wrote", id: "log" });
 	#task = null;
 	#stream = "stdout";
 	#launch = 0; // 0: the last one
@@ -98,15 +98,18 @@ export class Log {
 		this.close();
 		const reading = (this.#reading = new AbortController());
 		const number = this.#number;
+		const follow = this.#wanted;
+		if (this.#shown !== number + this.#stream) this.#text.replaceChildren();
 		this.#shown = number + this.#stream;
-		this.#text.replaceChildren();
 		this.#tell("Asking for it …");
 		let again = false;
 		try {
-			const answer = await stream(this.#query("&follow=1&tail=" + lines), reading.signal);
-			if (this.#active(number)) this.#tell("Going on as it comes.");
+			const answer = await stream(this.#query("&tail=" + lines + (follow ? "&follow=1" : "")), reading.signal);
+			this.#text.replaceChildren(); // what was there stays until there is something newer
+			if (follow && this.#active(number)) this.#tell("Going on as it comes.");
 			await this.#copy(answer.body, reading.signal);
-			this.#tell(this.#text.firstChild ? "That is all." : "It wrote nothing.");
+			again = follow && this.#active(number); // it was cmdq that ended, or the news of the end are late
+			if (!again) this.#tell(this.#active(number) ? "It is not followed now." : this.#text.firstChild ? "That is all." : "It wrote nothing.");
 		} catch (e) {
 			if (reading.signal.aborted) return;
 			again = this.#active(number) || e instanceof Lost || !e.status;

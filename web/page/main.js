@@ -61,7 +61,7 @@ const page = {
 // turn shows what the address says.
 function turn() {
 	const next = parse(location.hash);
-	const known = { tasks: next.id ? Task : List, failures: Failures, agents: Agents }[next.page];
+	const known = { __proto__: null, tasks: next.id ? Task : List, failures: Failures, agents: Agents }[next.page];
 	if (!known) return page.replace("#/");
 	if (!(view instanceof known) || known === Task && at.id !== next.id) {
 		close?.abort();
@@ -69,6 +69,7 @@ function turn() {
 		close = new AbortController();
 		const first = !view;
 		view = new known(root, Object.create(page, { closed: { value: close.signal } }), next);
+		view.want?.(wanted());
 		if (!first) {
 			said = null;
 			root.querySelector("h1").focus({ preventScroll: true });
@@ -146,10 +147,11 @@ async function rights() {
 	notes();
 }
 
+const wanted = () => toggle.checked && !document.hidden;
+
 function want() {
-	const wanted = toggle.checked && !document.hidden;
-	live.want(wanted);
-	view?.want?.(wanted);
+	live.want(wanted());
+	view?.want?.(wanted());
 }
 
 toggle.checked = true; // some browsers remember

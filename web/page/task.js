@@ -99,7 +99,7 @@ export class Task {
 			el("p", { class: "headline" }, state(t), how ? el("span", { class: "how" }, how) : null),
 			el("p", { class: "actions", role: "group", "aria-label": "What to do with it" }, buttons(t)),
 			this.#reason && this.#reason.code !== "active" && !ended(t) ? why(this.#reason) : null,
-			t.stderr_tail ? el("section", { class: "block", "aria-labelledby": "stderr-title" }, el("h2", { id: "stderr-title" }, "The end of standard error"), el("pre", { class: "tail", tabindex: 0 }, plain(t.stderr_tail))) : null,
+			t.stderr_tail ? el("section", { class: "block", "aria-labelledby": "stderr-title" }, el("h2", { id: "stderr-title" }, "The end of standard error"), el("pre", { class: "tail", tabindex: 0, role: "region", "aria-labelledby": "stderr-title" }, plain(t.stderr_tail))) : null,
 			launches(t), this.#log.element.isConnected ? el("section", { "data-own": true, "data-key": "output", class: "block", "aria-labelledby": "output-title" }) : this.#log.element,
 			facts(t));
 		this.#log.of(t);
