@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 
 	"cmdq/executor"
 	"cmdq/task"
@@ -81,13 +80,10 @@ func (s *session) reachable(n needs) error {
 	return usage("executor: cmdq: %s, or --executor-uri", how)
 }
 
-// openArtifacts opens the artifact server if these tasks need it, or if others
-// may that a change of the tasks file brings.
+// openArtifacts opens the artifact server if these tasks need it, or where others
+// may that are submitted, or come with a change of the tasks file.
 func (s *session) openArtifacts(n needs) error {
-	if err := s.samePort(); err != nil {
-		return err
-	}
-	if s.listener == nil && (s.fromUs(n) || !s.once && s.nearby()) {
+	if s.listener == nil && (s.fromUs(n) || s.nearby()) {
 		if err := s.listenAgain(); err != nil {
 			return err
 		}
@@ -105,54 +101,6 @@ func (s *session) openArtifacts(n needs) error {
 	}
 	s.executorURI, err = s.artifacts.OfferProgram()
 	return err
-}
-
-// samePort goes back to the port of before where --listen leaves that to us.
-func (s *session) samePort() error {
-	at := s.journal.run.Listen
-	if s.listener == nil || !s.resumed || at == "" || !s.freePort() || at == s.listener.Addr().String() {
-		return nil
-	}
-	again, err := web.Listen(at, s.cfg.agent.advertise, s.nearby())
-	if err != nil {
-		s.log.Warnf("agents that were told of an address of before will not find it: %v", err)
-		return nil
-	}
-	first := s.listener
-	s.listener = again
-	return first.Close()
-}
-
-// freePort tells whether the port of our address is ours to choose.
-func (s *session) freePort() bool {
-	return s.cfg.agent.listen == "" || strings.HasSuffix(s.cfg.agent.listen, ":0")
-}
-
-// listenAgain binds the port of before, which agents may have been told of, or a
-// free one if another program has that now.
-func (s *session) listenAgain() error {
-	if at := s.journal.run.Listen; at != "" && s.resumed {
-		var err error
-		if s.listener, err = web.Listen(at, "", s.nearby()); err == nil {
-			return nil
-		}
-		s.log.Warnf("agents that were told of an address of before will not find it: %v", err)
-	}
-	return s.listen()
-}
-
-// listen binds the address that agents reach us at.
-func (s *session) listen() error {
-	var err error
-	if s.listener, err = web.Listen(s.cfg.agent.listen, s.cfg.agent.advertise, s.nearby()); err != nil {
-		return usage("%w", err)
-	}
-	if a := s.cfg.agent; a.tlsCert != "" {
-		if err := s.listener.Secure(a.tlsCert, a.tlsKey); err != nil {
-			return usage("%w", err)
-		}
-	}
-	return nil
 }
 
 // keepPlace keeps with the run where agents find what is ours, and the secret of
@@ -190,6 +138,11 @@ func (s *session) provide(n needs) error {
 			s.log.Warnf("an agent that asks for it will not get it: %v", err)
 		}
 	}
+	return s.makeDirectories(n)
+}
+
+// makeDirectories makes those that what tasks leave is put into.
+func (s *session) makeDirectories(n needs) error {
 	if n.outputs {
 		if err := os.MkdirAll(s.cfg.agent.outputs, 0o777); err != nil {
 			return usage("--outputs: %w", err)

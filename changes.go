@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"cmdq/scheduler"
@@ -41,9 +42,36 @@ func (c changes) Cancel(ctx context.Context, s web.Selection) (web.Outcome, erro
 	return c.change(ctx, scheduler.CancelTasks{Selection: selection(s)})
 }
 
-// Retry implements web.Changes.
+// Retry implements web.Changes. What the tasks need is offered to agents again: a
+// start offers nothing for what has ended.
 func (c changes) Retry(ctx context.Context, s web.Selection) (web.Outcome, error) {
+	specs, err := c.retried(ctx, s)
+	if err != nil {
+		return web.Outcome{}, err
+	}
+	if err := c.s.provide(c.s.needsOf(slices.Values(specs))); err != nil {
+		return web.Outcome{}, web.BadRequest("%v", err)
+	}
 	return c.change(ctx, scheduler.RetryTasks{Selection: selection(s)})
+}
+
+// retried are the specs of all tasks that a selection of them can be meant to run
+// again.
+func (c changes) retried(ctx context.Context, s web.Selection) (specs []*task.Spec, err error) {
+	many := s.All || s.Failed || s.Group != "" || len(s.Labels) > 0
+	named := map[string]bool{}
+	for _, id := range s.IDs {
+		named[id] = true
+	}
+	err = c.s.sched.Look(ctx, func(v scheduler.View) {
+		for t := range v.Tasks() {
+			failed := t.State == task.Failed || t.State == task.Killed
+			if failed && (many || named[string(t.ID)]) {
+				specs = append(specs, t.Spec)
+			}
+		}
+	})
+	return specs, err
 }
 
 // Hold implements web.Changes.

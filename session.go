@@ -143,6 +143,9 @@ func (s *session) start(first scheduler.Event, n needs) error {
 	if err := s.openJoblog(); err != nil {
 		return err
 	}
+	if err := s.makeDirectories(n); err != nil {
+		return err // before what is left of another run goes
+	}
 	if s.cfg.embedded {
 		if err := s.startCluster(); err != nil {
 			return err
@@ -165,6 +168,9 @@ func (s *session) start(first scheduler.Event, n needs) error {
 	}
 	if warning := s.cfg.identity.warning(s.cfg.masters); warning != "" {
 		s.log.Warn(warning)
+	}
+	if err := s.samePort(); err != nil {
+		return err
 	}
 	s.sched = scheduler.New(s.schedulerConfig(), s.conn, s.conn.Incoming(), s.journal, logrus.NewEntry(s.log))
 	if s.resumed {
