@@ -54,7 +54,8 @@ func queueFlags() *queueConfig { return &queueConfig{} }
 func (q *queueConfig) register(f *pflag.FlagSet, once bool) {
 	d := scheduler.DefaultConfig()
 	f.SortFlags = false
-	f.StringVar(&q.master, "master", defaultMaster(), "where Mesos is: host, host:port, http:// or https:// and\nthese, several with commas, zk://[user:password@]h1,h2/path,\nlocal, or local[N] for N agents on this machine;\nbefore the default come $MESOS_MASTER_IP and $MESOS_MASTER")
+	master, _ := defaultMaster()
+	f.StringVar(&q.master, "master", master, "where Mesos is: host, host:port, http:// or https:// and\nthese, several with commas, zk://[user:password@]h1,h2/path,\nlocal, or local[N] for N agents on this machine;\nbefore the default come $MESOS_MASTER_IP and $MESOS_MASTER")
 	f.Lookup("master").DefValue = "local" // the environment's may hold a password, and help shows it
 	f.StringVar(&q.tasks, "tasks", "tasks.yaml", "the tasks file")
 	f.StringVar(&q.state, "state", ".cmdq", "directory for what cmdq keeps: the journal of the run, and\nthe sandboxes of --master local")
@@ -94,13 +95,14 @@ func (l *logFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&l.format, "log-format", "text", "text or json")
 }
 
-func defaultMaster() string {
+// defaultMaster is where Mesos is if no flag says so, and what said it.
+func defaultMaster() (master, says string) {
 	for _, name := range []string{"MESOS_MASTER_IP", "MESOS_MASTER"} {
 		if v := os.Getenv(name); v != "" {
-			return v
+			return v, "$" + name
 		}
 	}
-	return "local"
+	return "local", "--master"
 }
 
 func currentUser() string {
@@ -156,15 +158,19 @@ func (q *queueConfig) check(f *pflag.FlagSet) error {
 }
 
 func (q *queueConfig) checkMaster(f *pflag.FlagSet) error {
+	says := "--master"
+	if !f.Changed("master") {
+		_, says = defaultMaster()
+	}
 	m := localMaster.FindStringSubmatch(q.master)
 	if m == nil {
 		var err error
 		if q.masters, err = mesosapi.ParseMasters(q.master); err != nil {
-			return usage("--master: %w", err)
+			return usage("%s: %w", says, err)
 		}
 		for _, name := range []string{"agents", "resources", "allocation-interval"} {
 			if f.Changed(name) {
-				return usage("--%s is for --master local only, and --master is %s", name, q.masters)
+				return usage("--%s is for --master local only, and %s is %s", name, says, q.masters)
 			}
 		}
 		return q.identity.check(f, q.masters, false)
@@ -173,12 +179,15 @@ func (q *queueConfig) checkMaster(f *pflag.FlagSet) error {
 	if m[1] != "" {
 		n, err := strconv.Atoi(m[2])
 		if err != nil || n < 1 {
-			return usage("--master %q: want local[N] with N agents, at least 1", q.master)
+			return usage("%s %q: want local[N] with N agents, at least 1", says, q.master)
 		}
 		if f.Changed("agents") && q.cluster.agents != n {
-			return usage("--master %s and --agents %d contradict each other", q.master, q.cluster.agents)
+			return usage("%s %s and --agents %d contradict each other", says, q.master, q.cluster.agents)
 		}
 		q.cluster.agents = n
+	}
+	if us := currentUser(); q.user != us {
+		return usage("--user %q: allowed with --master local is %q only, as who cmdq itself runs", q.user, us)
 	}
 	if err := q.identity.check(f, q.masters, true); err != nil {
 		return err
