@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"os/signal"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -55,7 +54,7 @@ there is no such task or no output of it any more, 2 on bad usage.`,
 			if inJSON && request.Follow {
 				return usage("--json and --follow: what comes bit by bit is no JSON")
 			}
-			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+			ctx, stop := untilSignal(request.Follow)
 			defer stop()
 			config := func(master string) (mesosapi.Config, error) {
 				cfg := mesosapi.Config{Master: master}
@@ -133,37 +132,64 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.w.Write(p)
 }
 
-// printLog asks the cmdq that runs, or else reads the journal.
+// untilSignal is a context that ends with the first signal that ends us; its cause
+// is the exit status. Who follows has seen enough then, else what was written may
+// look like all of it. If nobody reads what is being written, we end all the same.
+func untilSignal(follow bool) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := firstSignal()
+	go func() {
+		select {
+		case sig := <-signals:
+			over := &exit{statusOf(sig), nil}
+			if follow {
+				over.status = exitFinished
+			}
+			cancel(over)
+			time.AfterFunc(time.Second, func() { os.Exit(over.status) })
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// printLog asks the cmdq that runs, or else reads the journal. One that ends
+// before it has said anything is waited for.
 func printLog(ctx context.Context, out io.Writer, state string, r web.LogRequest, config func(master string) (mesosapi.Config, error)) error {
-	err := errLog(ctx, printFromRunning(ctx, out, state, r))
-	if !errors.Is(err, web.ErrNotRunning) {
-		return err
+	v, sofar := &verb{state: state}, &counted{w: out}
+	var err error
+	for _, patience := range []time.Duration{slowStart, slowEnd} {
+		var client *web.Client
+		if client, _, err = v.find(ctx, false, patience); err != nil {
+			if errors.Is(err, errNothingRuns) {
+				err = printFromJournal(ctx, sofar, state, r, config)
+			}
+			break
+		}
+		err = copyLog(sofar, func() (io.ReadCloser, error) { return client.Log(ctx, r) })
+		if !ending(err) || sofar.n > 0 {
+			break
+		}
 	}
-	return errLog(ctx, printFromJournal(ctx, out, state, r, config))
-}
-
-// errLog gives an error of a log its exit status. Whoever interrupts it has seen
-// enough.
-func errLog(ctx context.Context, err error) error {
-	var status *exit
-	var told *web.Error
 	switch {
-	case err == nil || errors.Is(err, web.ErrNotRunning) || errors.As(err, &status):
-		return err
-	case ctx.Err() != nil || errors.Is(err, syscall.EPIPE):
-		return nil
-	case errors.As(err, &told):
-		return &exit{exitFailed, told}
+	case errors.Is(err, syscall.EPIPE):
+		return nil // who reads it has seen enough
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
-	return &exit{exitFailed, err}
+	return v.told(err)
 }
 
-func printFromRunning(ctx context.Context, out io.Writer, state string, r web.LogRequest) error {
-	client, err := web.DialControl(state)
-	if err != nil {
-		return err
-	}
-	return copyLog(out, func() (io.ReadCloser, error) { return client.Log(ctx, r) })
+// counted counts what is written.
+type counted struct {
+	w io.Writer
+	n int
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += n
+	return n, err
 }
 
 func copyLog(out io.Writer, open func() (io.ReadCloser, error)) error {
@@ -178,9 +204,6 @@ func copyLog(out io.Writer, open func() (io.ReadCloser, error)) error {
 // printFromJournal finds the launch in the journal of a cmdq that has ended.
 func printFromJournal(ctx context.Context, out io.Writer, state string, r web.LogRequest, config func(master string) (mesosapi.Config, error)) error {
 	kept, err := store.Look(state)
-	if errors.Is(err, fs.ErrNotExist) {
-		return usage("there is no cmdq that uses %s, and no journal of one; name another directory with --state", state)
-	}
 	if err != nil {
 		return err
 	}
@@ -190,7 +213,12 @@ func printFromJournal(ctx context.Context, out io.Writer, state string, r web.Lo
 		return err
 	}
 	var files sandbox.Files = &sandbox.Disk{Dir: workDir(state)}
-	if run.Master != "local" {
+	if run.Master == "local" {
+		r.Follow = false // its commands ended with it
+	} else {
+		if r.Follow {
+			fmt.Fprintf(os.Stderr, "cmdq: nothing runs with %s: nobody tells when the command ends, an interrupt ends this\n", plain(state))
+		}
 		cfg, err := config(run.Master)
 		if err != nil {
 			return err
