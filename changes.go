@@ -102,12 +102,15 @@ func (c changes) change(ctx context.Context, change scheduler.Change) (web.Outco
 // outcome is an Outcome in the words of the API.
 func outcome(out scheduler.Outcome, err error) (web.Outcome, error) {
 	var unknown *scheduler.UnknownTask
+	var group *scheduler.UnknownGroup
 	var other *scheduler.OtherTask
 	switch {
 	case errors.As(err, &unknown) && unknown.For == "":
 		return web.Outcome{}, web.NotFound("%v", unknown)
 	case errors.As(err, &unknown):
 		return web.Outcome{}, web.BadRequest("%v", unknown)
+	case errors.As(err, &group):
+		return web.Outcome{}, web.BadRequest("%v", group)
 	case errors.As(err, &other):
 		return web.Outcome{}, web.Conflict("%v", other)
 	case err != nil:

@@ -29,6 +29,10 @@ func (c Submit) change(s *state) (out Outcome) {
 		out.Err = &UnknownTask{ID: name, Near: s.near(name), For: n.ID}
 		return out
 	}
+	if err := s.unknownGroup(add); err != nil {
+		out.Err = err
+		return out
+	}
 	if s.seq == 0 {
 		s.seq = s.lastSeq()
 	}
@@ -43,6 +47,22 @@ func (c Submit) change(s *state) (out Outcome) {
 		s.stopAgain()
 	}
 	return out
+}
+
+// unknownGroup looks whether a new task is in a group that the tasks file does not
+// have, though it has some (task: the same of its own tasks).
+func (s *state) unknownGroup(add []*task.Task) error {
+	if len(s.policy.Groups) == 0 {
+		return nil
+	}
+	for _, n := range add {
+		for _, name := range groupsOf(n)[1:] {
+			if _, ok := s.policy.Groups[name]; !ok {
+				return &UnknownGroup{Name: name, For: n.ID}
+			}
+		}
+	}
+	return nil
 }
 
 // nameTaken looks whether new tasks have the name of a series, or are a series with
@@ -121,6 +141,16 @@ func (e *UnknownTask) Error() string {
 		text += fmt.Sprintf("; did you mean %s?", joinIDs(e.Near))
 	}
 	return text
+}
+
+// UnknownGroup is a group that a task was to be in.
+type UnknownGroup struct {
+	Name string
+	For  task.ID
+}
+
+func (e *UnknownGroup) Error() string {
+	return fmt.Sprintf("task %s: group: found %q, which is not in groups of the tasks file", e.For, e.Name)
 }
 
 // OtherTask is a task of an id that is taken.

@@ -120,6 +120,8 @@ type reader struct {
 	look   func(path string) (executable bool, err error)
 	looked map[string]looked // of files, by path
 
+	groupUses map[string]groupUse // the first of each group that a task is in
+
 	known   func(ID) bool
 	waits   []wait  // of all tasks, and of defaults
 	inherit []*Spec // those that wait for what defaults says
@@ -128,7 +130,7 @@ type reader struct {
 
 func newReader(name string, data []byte) *reader {
 	r := &reader{texts: make(map[string]string), maps: make(map[string]textMap), ruled: make(map[string]*Rules),
-		lists: make(map[string]list), parts: make(map[partsKey][]*Series), looked: make(map[string]looked)}
+		groupUses: make(map[string]groupUse), lists: make(map[string]list), parts: make(map[partsKey][]*Series), looked: make(map[string]looked)}
 	r.report.file, r.last = name, lineCount(data)
 	r.left = 2*len(data) + spareVisits // a node of the file takes half a byte or more, as in {a,b}
 	r.defaults = Spec{Retries: DefaultRetries, KillGrace: DefaultKillGrace}
@@ -224,4 +226,5 @@ func (r *reader) readTasks(n *yaml.Node) {
 	}
 	r.clashes()
 	r.waitsEnd()
+	r.groupsEnd()
 }

@@ -3,6 +3,7 @@ package task
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/url"
 	"slices"
@@ -54,6 +55,39 @@ func (r *reader) groups(n *yaml.Node) map[string]Group {
 		}
 	}
 	return groups
+}
+
+// groupUse is where a group is named by a task.
+type groupUse struct {
+	line int
+	task string
+}
+
+// groupsEnd checks that the groups of tasks are among those of the file, if that
+// has some: one that is mistyped would have no bounds, and nobody would know. A
+// file without groups may have them only to find tasks by.
+func (r *reader) groupsEnd() {
+	if len(r.policy.Groups) == 0 {
+		return
+	}
+	names := slices.Sorted(maps.Keys(r.policy.Groups))
+	for _, name := range slices.Sorted(maps.Keys(r.groupUses)) {
+		if _, ok := r.policy.Groups[name]; ok {
+			continue
+		}
+		near := ""
+		if r.looks += len(names); r.looks <= maxLook {
+			near = nearest(name, names)
+		}
+		what := "; write " + name + ": {} there if it has no bounds"
+		if near != "" {
+			what = ", did you mean " + near + "?"
+		}
+		use := r.groupUses[name]
+		r.task = use.task
+		r.failLine(use.line, "group: found "+quote(name, 60)+", which is not in groups"+what)
+	}
+	r.task = ""
 }
 
 func (r *reader) group(name string, n *yaml.Node) Group {

@@ -89,3 +89,36 @@ func TestPolicyErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupsOfTasks: a group that is mistyped would have no bounds.
+func TestGroupsOfTasks(t *testing.T) {
+	for _, tt := range []struct{ groups, of, want string }{
+		{"", "bd", ""},
+		{"groups:\n", "bd", ""},
+		{"groups: {}\n", "bd", ""},
+		{"groups: {db: {max_running: 1}}\n", "db", ""},
+		{"groups: {bd: {}, db: {max_running: 1}}\n", "bd", ""},
+		{"groups: {db: {max_running: 1}}\n", "bd", `f:5: task "a": group: found "bd", which is not in groups, did you mean db?`},
+		{"groups: {db: {max_running: 1}}\n", "other", `f:5: task "a": group: found "other", which is not in groups; write other: {} there if it has no bounds`},
+	} {
+		tasks := "tasks:\n  - {id: a, command: x, cpus: 1, mem: 1,\n     # which\n     group: " + tt.of + "}\n  - {id: b, command: x, cpus: 1, mem: 1, group: " + tt.of + "}\n"
+		for _, text := range []string{tt.groups + tasks, tasks + tt.groups} {
+			_, err := Parse("f", []byte(text))
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			want := tt.want
+			if !strings.HasPrefix(text, "groups") {
+				want = strings.Replace(want, "f:5", "f:4", 1)
+			}
+			if got != want {
+				t.Errorf("%s:\ngot  %s\nwant %s", text, got, want)
+			}
+		}
+	}
+	_, err := Parse("f", []byte("groups: {g: {}}\ndefaults: {group: gg, cpus: 1, mem: 1}\ntasks: [{id: a, command: x}]\n"))
+	if want := `f:2: group: found "gg", which is not in groups, did you mean g?`; err == nil || err.Error() != want {
+		t.Errorf("in defaults: got %v, want %s", err, want)
+	}
+}

@@ -33,6 +33,9 @@ func (r *reader) setRule(s *Spec, f field, n *yaml.Node) {
 		rules.After = r.after(s, n)
 	case fieldGroup:
 		rules.Group = r.groupName("group", deref(n))
+		if _, ok := r.groupUses[rules.Group]; !ok && rules.Group != "" {
+			r.groupUses[rules.Group] = groupUse{n.Line, r.task}
+		}
 	case fieldConstraints:
 		rules.Constraints = r.constraints(n)
 	case fieldPorts:

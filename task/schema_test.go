@@ -156,6 +156,7 @@ groups:
   g: {max_running: 2, on_finish: {url: http://h}, on_first_failure: [a, {command: b}]}
   h: {max_failures: 0, on_failure: cancel}
   1: {}
+  g-1.x: {}
 on_finish: [mail ann, {url: 'https://h:8/x?y=z'}]
 on_failure: echo
 tasks:
