@@ -103,12 +103,15 @@ func (c changes) change(ctx context.Context, change scheduler.Change) (web.Outco
 func outcome(out scheduler.Outcome, err error) (web.Outcome, error) {
 	var unknown *scheduler.UnknownTask
 	var group *scheduler.UnknownGroup
+	var failures *scheduler.UnknownFailures
 	var other *scheduler.OtherTask
 	switch {
 	case errors.As(err, &unknown) && unknown.For == "":
 		return web.Outcome{}, web.NotFound("%v", unknown)
 	case errors.As(err, &unknown):
 		return web.Outcome{}, web.BadRequest("%v", unknown)
+	case errors.As(err, &failures):
+		return web.Outcome{}, web.NotFound("%v", failures)
 	case errors.As(err, &group):
 		return web.Outcome{}, web.BadRequest("%v", group)
 	case errors.As(err, &other):

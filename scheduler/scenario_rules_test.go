@@ -120,7 +120,7 @@ func parseGroup(t *testing.T, text string) (name string, g task.Group) {
 }
 
 // ask makes a change and prints its answer: ids, or --failed, --all, --label=k:v,
-// --group=ID (of the failures that the task ID is among).
+// --group=ID (of the failures that the task ID is among), --key=KEY (of some).
 func (e *env) ask(word, text string) {
 	answer := func(out Outcome) {
 		fmt.Fprintf(&e.out, "answer to %s: changed %v", word, out.Changed)
@@ -154,6 +154,8 @@ func (e *env) selection(text string) (sel Selection) {
 			sel.Labels = map[string]string{name: value}
 		case "--group":
 			sel.Group = FailureKey(e.s.queue.Get(task.ID(v)))
+		case "--key":
+			sel.Group = v
 		default:
 			sel.IDs = append(sel.IDs, task.ID(f))
 		}

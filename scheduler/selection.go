@@ -1,6 +1,10 @@
 package scheduler
 
-import "cmdq/task"
+import (
+	"fmt"
+
+	"cmdq/task"
+)
 
 // Selection names tasks: all that fit any of its parts.
 type Selection struct {
@@ -11,8 +15,22 @@ type Selection struct {
 	Group  string // of failures: FailureKey
 }
 
+// UnknownFailures is the key of a group of failures that there are none of.
+type UnknownFailures struct {
+	Key   string
+	Named bool // tasks are in a group of that name, which is another thing
+}
+
+func (e *UnknownFailures) Error() string {
+	text := fmt.Sprintf("no failures have the key %q (see cmdq failures)", e.Key)
+	if e.Named {
+		text += fmt.Sprintf("; for those of the tasks file's group: cmdq retry $(cmdq ls --ids --failed --group %s)", e.Key)
+	}
+	return text
+}
+
 // selected are the tasks that are meant, in the order of the queue. Ids that are
-// not there are an error.
+// not there are an error, and so is a key of no failures.
 func (s *state) selected(sel Selection) ([]*task.Task, error) {
 	var out []*task.Task
 	seen := map[task.ID]bool{}
@@ -26,22 +44,31 @@ func (s *state) selected(sel Selection) ([]*task.Task, error) {
 			out = append(out, t)
 		}
 	}
+	keyed, named := sel.Group == "", false
 	if sel.All || sel.Failed || len(sel.Labels) > 0 || sel.Group != "" {
 		for t := range s.queue.All() {
-			if !seen[t.ID] && sel.fits(t) {
+			ofKey := sel.Group != "" && wrong(t) && FailureKey(t) == sel.Group
+			keyed = keyed || ofKey
+			named = named || inGroup(t, sel.Group)
+			if !seen[t.ID] && (ofKey || sel.fits(t)) {
 				out = append(out, t)
 			}
 		}
+	}
+	if !keyed {
+		return nil, &UnknownFailures{Key: sel.Group, Named: named}
 	}
 	sortBySeq(out)
 	return out, nil
 }
 
+// fits tells whether a task is meant by another thing than a key.
 func (sel *Selection) fits(t *task.Task) bool {
-	bad := t.State == task.Failed || t.State == task.Killed
-	return sel.All || sel.Failed && bad || sel.Group != "" && bad && FailureKey(t) == sel.Group ||
-		len(sel.Labels) > 0 && hasLabels(t, sel.Labels)
+	return sel.All || sel.Failed && wrong(t) || len(sel.Labels) > 0 && hasLabels(t, sel.Labels)
 }
+
+// wrong tells whether a task has ended, but not well.
+func wrong(t *task.Task) bool { return t.State == task.Failed || t.State == task.Killed }
 
 func hasLabels(t *task.Task, want map[string]string) bool {
 	for k, v := range want {
