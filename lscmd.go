@@ -195,18 +195,19 @@ func standing(t *web.Row) string {
 }
 
 func (p *paper) took(t *web.Row) string {
-	if t.Started == "" || t.Ended == "" && t.State != task.Running.String() {
+	if t.Started == "" || t.Ended == "" && (t.State != task.Running.String() || p.kept) {
 		return ""
 	}
 	return p.between(t.Started, t.Ended)
 }
 
-// howEnded is the exit status of a task, the signal in one word, or the reason.
+// howEnded is the exit status of a task, the signal in one word, or the reason:
+// that also of a command that ended well, where something else was missing.
 func howEnded(t *web.Row) string {
 	switch {
 	case t.Signal != "":
 		return strings.ReplaceAll(plain(t.Signal), " ", "-") // Mesos says Segmentation fault
-	case t.ExitCode != nil:
+	case t.ExitCode != nil && (*t.ExitCode != 0 || t.Reason == ""):
 		return strconv.Itoa(*t.ExitCode)
 	}
 	return plain(t.Reason)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -98,14 +99,21 @@ func (s *session) ask(ctx context.Context, sig os.Signal) {
 // reload reads the tasks file again. A file that does not load changes nothing.
 func (s *session) reload(ctx context.Context) {
 	file, err := s.file.read()
+	if err != nil {
+		err = badFile(err)
+	} else if file != nil {
+		err = s.provide(s.needsOf(specsOf(file)))
+		s.file.bad = err != nil
+	}
 	switch {
 	case err != nil:
-		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, badFile(err))
-	case file != nil:
-		if err := s.provide(s.needsOf(specsOf(file))); err != nil {
-			s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, err)
-			return
-		}
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		s.unused.Store(&first)
+		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, err)
+	case !s.file.bad:
+		s.unused.Store(nil)
+	}
+	if err == nil && file != nil {
 		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now()), Policy: file.Policy, File: s.file.describe()}); err != nil {
 			s.log.Debug(err) // we are ending
 		}

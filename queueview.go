@@ -18,7 +18,8 @@ type queueView struct {
 	look     func(context.Context, func(scheduler.View)) error
 	about    web.Status // what is the same at any time
 	page     func() string
-	executor task.Executor // of tasks that do not say
+	unused   func() *string // why the tasks file is not used as it is now; nil: it is
+	executor task.Executor  // of tasks that do not say
 	sandbox  func(*task.Task, *task.Attempt) string
 }
 
@@ -32,6 +33,11 @@ func (q *queueView) Status(ctx context.Context) (web.Status, error) {
 	out.Framework, out.Connected = st.Framework, st.Connected
 	if q.page != nil {
 		out.Page = q.page()
+	}
+	if q.unused != nil {
+		if why := q.unused(); why != nil {
+			out.FileUnused = *why
+		}
 	}
 	out.Tasks, out.States = st.Tasks, map[string]int{}
 	for s, n := range st.States {

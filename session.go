@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,12 +34,13 @@ import (
 // session is one start of cmdq, from the flags to the exit status. A run may
 // take several of them.
 type session struct {
-	cfg   *queueConfig
-	once  bool // cmdq run
-	file  *tasksFile
-	log   *logrus.Logger
-	show  progress
-	began time.Time
+	cfg    *queueConfig
+	once   bool // cmdq run
+	file   *tasksFile
+	unused atomic.Pointer[string] // why the tasks file is not used as it is now; nil: it is
+	log    *logrus.Logger
+	show   progress
+	began  time.Time
 
 	drain   func(time.Duration) // lets what was written to standard error be read
 	signals <-chan os.Signal    // the first one that wants us to end

@@ -277,12 +277,63 @@ func TestFollowsTheFile(t *testing.T) {
 
 	p.write("tasks:\n  - {id: a, comand: 'true'}\n") // a slip changes nothing
 	p.says("the queue goes on as it was", 1)
+	status := func() string {
+		out, err := exec.Command(cmdqBinary(t), "status", "--state", filepath.Join(p.dir, ".cmdq")).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	if out := status(); !strings.Contains(out, `not used as it is now: tasks.yaml:2: task "a": found the unknown field "comand"`) {
+		t.Errorf("the slip is not in the status:\n%s", out)
+	}
 
 	p.write("tasks:\n" + strings.Repeat("  - {id: a}\n", maxErrors+1)) // nor do many
 	p.says("and 3003 more", 1)
 
 	p.write(one) // b has ended; taking it out changes nothing
 	p.says("tasks file read again: 0 new, 0 changed, 0 removed", 1)
+	if out := status(); strings.Contains(out, "not used") {
+		t.Errorf("the slip is still in the status:\n%s", out)
+	}
+	p.signal(syscall.SIGINT)
+	p.exits(130)
+}
+
+// TestFollowsTheFolder: the tasks file is followed also when the folder that it is
+// in is exchanged as a whole, or goes and comes back.
+func TestFollowsTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "conf")
+	text := "tasks:\n  - {id: a, command: 'true', cpus: 0.1, mem: 10}\n"
+	folder := func(path, more string) {
+		t.Helper()
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		text += more
+		writeTasks(t, path, text)
+	}
+	folder(conf, "")
+	p := startIn(t, dir, "--tasks", "conf/tasks.yaml", "--log-level", "info", "--progress", "none")
+	p.says("msg=\"finished: Command exited with status 0\"", 1)
+	folder(conf+"2", "  - {id: b, command: 'true', cpus: 0.1, mem: 10}\n")
+	for _, step := range [][2]string{{conf, conf + "1"}, {conf + "2", conf}} {
+		if err := os.Rename(step[0], step[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.says("tasks file read again: 1 new, 0 changed, 0 removed", 1)
+	if err := os.RemoveAll(conf); err != nil {
+		t.Fatal(err)
+	}
+	p.says("the queue goes on as it was", 1)
+	folder(conf, "  - {id: c, command: 'true', cpus: 0.1, mem: 10}\n")
+	p.says("tasks file read again: 1 new, 0 changed, 0 removed", 2)
+	text += "  - {id: d, command: 'true', cpus: 0.1, mem: 10}\n"
+	writeTasks(t, conf, text)
+	p.says("tasks file read again: 1 new, 0 changed, 0 removed", 3)
 	p.signal(syscall.SIGINT)
 	p.exits(130)
 }

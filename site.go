@@ -19,6 +19,10 @@ import (
 func (s *session) view() *queueView {
 	about := web.Status{Version: version(), PID: os.Getpid(), Began: stamp(s.journal.run.Began), File: s.journal.run.File, Master: s.master()}
 	q := &queueView{look: s.sched.Look, about: about, page: s.page, executor: task.Executor(s.cfg.agent.executor)}
+	q.unused = s.unused.Load
+	if s.cfg.agent.listen != "" {
+		q.about.Address = s.listener.URL() + "/"
+	}
 	if s.cfg.embedded {
 		q.sandbox = sandboxes(s.cfg.state)
 	}
@@ -56,7 +60,7 @@ func frozenView(kept *store.Store, state string) (*queueView, error) {
 		return nil, err
 	}
 	cfg := scheduler.DefaultConfig()
-	cfg.Master = run.Master
+	cfg.Master, cfg.Own = run.Master, run.Master == "local"
 	v, err := scheduler.Frozen(cfg, saved)
 	if err != nil {
 		return nil, err

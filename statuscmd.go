@@ -57,6 +57,9 @@ func (p *paper) process(s *web.Status) {
 		p.field("run", fmt.Sprintf("begun %s, %s ago", clock(s.Began), p.between(s.Began, "")))
 	}
 	p.field("file", plain(s.File))
+	if s.FileUnused != "" {
+		p.field("", "not used as it is now: "+plain(s.FileUnused))
+	}
 	master := plain(s.Master)
 	switch {
 	case s.PID == 0:
@@ -66,7 +69,10 @@ func (p *paper) process(s *web.Status) {
 		master += ", not connected"
 	}
 	p.field("master", master)
-	p.field("page", plain(s.Page))
+	if s.Address != "" {
+		p.field("page", plain(s.Address)+" (its token is in the file token of --state)")
+	}
+	p.field("mesos page", plain(s.Page))
 	p.field("framework", plain(s.Framework))
 }
 

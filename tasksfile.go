@@ -18,6 +18,7 @@ type tasksFile struct {
 	path string // "-" is standard input
 	user string // behind --master local the only user that may run commands; else empty
 	seen [sha256.Size]byte
+	bad  bool // what was seen last was refused
 
 	// lists are those of each_line as they were when they were last read, by
 	// path; one that could not be read has no sum.
@@ -54,7 +55,7 @@ func (t *tasksFile) read() (*task.File, error) {
 	if sum == t.seen && !t.listChanged() && !t.someFound() {
 		return nil, nil
 	}
-	t.seen, t.lists, t.missing = sum, make(map[string][sha256.Size]byte), make(map[string]bool)
+	t.seen, t.bad, t.lists, t.missing = sum, true, make(map[string][sha256.Size]byte), make(map[string]bool)
 	file, err := task.ParseWith(name, data, task.Outside{List: t.list, Look: t.lookAt})
 	if err != nil {
 		return nil, err
@@ -62,6 +63,7 @@ func (t *tasksFile) read() (*task.File, error) {
 	if err := checkLocal(file, t.user); err != nil {
 		return nil, err
 	}
+	t.bad = false
 	return file, nil
 }
 

@@ -33,6 +33,7 @@ var journalView = openFrozen
 type verb struct {
 	state string
 	json  bool // what the API says, instead of words
+	kept  bool // it was its journal that answered
 }
 
 func newVerb() *verb { return &verb{state: ".cmdq"} }
@@ -132,6 +133,7 @@ func ask[T any](cmd *cobra.Command, v *verb, question func(context.Context, web.
 		} else {
 			fmt.Fprintf(cmd.ErrOrStderr(), "cmdq: nothing runs with %s; this is what its journal says\n", plain(v.state))
 		}
+		v.kept = client == nil
 		if answer, err = question(ctx, queue); client == nil || !ending(err) {
 			return answer, v.told(err)
 		}
@@ -175,6 +177,7 @@ func (v *verb) told(err error) error {
 func (v *verb) print(cmd *cobra.Command, answer any, words func(*paper)) error {
 	out := cmd.OutOrStdout()
 	p := newPaper(out)
+	p.kept = v.kept
 	if v.json {
 		if err := writeJSON(&p.text, answer); err != nil {
 			return &exit{exitFailed, fmt.Errorf("print: %w", err)}

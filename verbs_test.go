@@ -109,7 +109,7 @@ func TestTable(t *testing.T) {
 func TestStatusVerb(t *testing.T) {
 	f := newFakeQueue(t)
 	left := 125.4
-	f.status = web.Status{Version: "cmdq v1", PID: 42, Began: "2026-11-21T10:00:00.000Z", File: "/w/tasks.yaml", Master: "m:5050",
+	f.status = web.Status{Version: "cmdq v1", PID: 42, Began: "2026-11-21T10:00:00.000Z", File: "/w/tasks.yaml", FileUnused: "tasks.yaml:3: no", Master: "m:5050", Page: "http://m:5050/", Address: "http://h:8080/",
 		Framework: "f-1", Connected: true, Tasks: 30, States: map[string]int{"idle": 7, "running": 3, "finished": 15, "failed": 5},
 		Held: 2, Waiting: 1, Delayed: 1, Rate: 2.345, Left: &left, Suppressed: true, Holdup: "h2: 0.4 of 2 cpus short",
 		Agents: []web.Agent{{ID: "a1", Host: "h1", Tasks: 3, Used: web.Resources{CPUs: 0.3, Mem: 30},
@@ -118,7 +118,8 @@ func TestStatusVerb(t *testing.T) {
 	for _, want := range []string{
 		"cmdq        process 42, cmdq v1\n",
 		"run         begun 2026-11-21T10:00:00, ",
-		"file        /w/tasks.yaml\n",
+		"file        /w/tasks.yaml\n            not used as it is now: tasks.yaml:3: no\n",
+		"page        http://h:8080/ (its token is in the file token of --state)\nmesos page  http://m:5050/\n",
 		"master      m:5050, connected\n",
 		"tasks       30: 7 idle (2 held, 1 waiting for others, 1 to be tried again later), 3 running, 15 finished, 5 failed\n",
 		"rate        2.35/s in the last minute, about 2m5s left\n",
@@ -377,7 +378,7 @@ func TestHostileText(t *testing.T) {
 		Launches: []web.Launch{{ID: evil, Agent: evil, Host: evil, Framework: evil, Executor: evil, Offered: evil, Running: evil, Ended: evil,
 			State: evil, Reason: evil, Message: evil, Signal: evil, Sandbox: evil}}}
 	f.tasks = []web.Task{x}
-	f.status = web.Status{Version: evil, PID: 1, Began: evil, File: evil, Master: evil, Page: evil, Framework: evil, Offered: evil, Holdup: evil,
+	f.status = web.Status{Version: evil, PID: 1, Began: evil, File: evil, Master: evil, Page: evil, FileUnused: evil, Address: evil, Framework: evil, Offered: evil, Holdup: evil,
 		Agents: []web.Agent{{ID: evil, Host: evil, Seen: evil, Note: evil}}}
 	f.explained = web.Explanation{ID: evil, State: evil, Code: evil, Text: evil, Evidence: []string{evil}}
 	f.failed = web.Failures{Tasks: 1, Groups: []web.Failure{{Key: evil, State: evil, Reason: evil, Signal: evil, Line: evil, Count: 1, Example: evil, Retry: evil}}}

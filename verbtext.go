@@ -22,6 +22,7 @@ type paper struct {
 	text  bytes.Buffer
 	width int // columns of the terminal; 0: there is none
 	now   time.Time
+	kept  bool // it is about a cmdq that has ended
 }
 
 func newPaper(out io.Writer) *paper {

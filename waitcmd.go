@@ -311,6 +311,9 @@ func (w *waiter) tell(cmd *cobra.Command) error {
 		for i := range w.ended {
 			t := &w.ended[i]
 			how := exitWords(t.ExitCode, t.Signal)
+			if how != "" && t.Reason != "" {
+				how += " (" + plain(t.Reason) + ")"
+			}
 			if how == "" && t.Message != "" {
 				how = ": " + plain(t.Message)
 			}

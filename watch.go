@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -20,6 +21,10 @@ const settleTime = 150 * time.Millisecond
 // is waited for, since half of it would take out the tasks of the other half.
 const restless = 3 * time.Second
 
+// dirCheck is how often it is looked whether a directory is still the one that is
+// watched: of one that is put in the place of another nothing tells.
+const dirCheck = 2 * time.Second
+
 // watchFiles calls look some moments after one of the files was written, replaced
 // or created, and once at the start, in case that happened before. Which files
 // these are may change with every look. Editors replace files by renaming, so it
@@ -31,15 +36,17 @@ func watchFiles(ctx context.Context, files func() []string, look func(), failed 
 		return fmt.Errorf("watch the tasks file: %w", err)
 	}
 	watched := files()
-	names, err := watchDirs(w, watched)
+	dirs := watchedDirs{}
+	names, err := dirs.watch(w, watched)
 	if err != nil {
 		w.Close()
 		return err
 	}
 	go func() {
 		defer w.Close()
-		quiet := time.NewTimer(0)
+		quiet, check := time.NewTimer(0), time.NewTicker(dirCheck)
 		defer quiet.Stop()
+		defer check.Stop()
 		var since time.Time // of the first event that was not looked at yet
 		for {
 			select {
@@ -60,12 +67,16 @@ func watchFiles(ctx context.Context, files func() []string, look func(), failed 
 			case err := <-w.Errors:
 				failed(fmt.Errorf("watch the tasks file: %w", err))
 				quiet.Reset(settleTime) // something may have been missed
+			case <-check.C:
+				if since.IsZero() && dirs.changed(watched) {
+					quiet.Reset(settleTime)
+				}
 			case <-quiet.C:
 				since = time.Time{}
 				look()
 				var err error
 				now := files()
-				if names, err = watchDirs(w, now); err != nil {
+				if names, err = dirs.watch(w, now); err != nil {
 					failed(err)
 				}
 				if !slices.Equal(now, watched) {
@@ -88,22 +99,54 @@ func isList(changed string, files []string) bool {
 	return filepath.Base(tasks) != filepath.Base(changed)
 }
 
-// watchDirs watches the directories of files, and gives the names of those for
-// which it does.
-func watchDirs(w *fsnotify.Watcher, files []string) (names map[string]bool, err error) {
+// watchedDirs are the directories that are watched, as they were then.
+type watchedDirs map[string]os.FileInfo
+
+// watch watches the directories of files, and gives the names of those for which
+// it does.
+func (d watchedDirs) watch(w *fsnotify.Watcher, files []string) (names map[string]bool, err error) {
 	names = make(map[string]bool)
+	for _, p := range places(files) {
+		dir := filepath.Dir(p)
+		info, failure := os.Stat(dir)
+		if before := d[dir]; before != nil && (failure != nil || !os.SameFile(before, info)) {
+			_ = w.Remove(dir) // it may have gone with the directory
+			delete(d, dir)
+		}
+		if failure == nil {
+			failure = w.Add(dir) // again is no error, and does nothing
+		}
+		if failure != nil {
+			err = errors.Join(err, fmt.Errorf("watch %s: %w", dir, failure))
+			continue
+		}
+		d[dir] = info
+		names[filepath.Base(p)] = true
+	}
+	return names, err
+}
+
+// changed tells whether a directory has come, has gone, or is another one.
+func (d watchedDirs) changed(files []string) bool {
+	for _, p := range places(files) {
+		dir := filepath.Dir(p)
+		before := d[dir]
+		info, err := os.Stat(dir)
+		if (before == nil) != (err != nil) || before != nil && !os.SameFile(before, info) {
+			return true
+		}
+	}
+	return false
+}
+
+// places are the paths of files, and those that links of them lead to.
+func places(files []string) []string {
+	var paths []string
 	for _, file := range files {
-		paths := []string{file}
+		paths = append(paths, file)
 		if target, err := filepath.EvalSymlinks(file); err == nil && target != file {
 			paths = append(paths, target)
 		}
-		for _, p := range paths {
-			if failure := w.Add(filepath.Dir(p)); failure != nil { // again is no error, and does nothing
-				err = errors.Join(err, fmt.Errorf("watch %s: %w", filepath.Dir(p), failure))
-				continue
-			}
-			names[filepath.Base(p)] = true
-		}
 	}
-	return names, err
+	return paths
 }

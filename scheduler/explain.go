@@ -83,6 +83,12 @@ func (s *state) explainActive(t *task.Task, x *Explanation) {
 	default:
 		x.Text = fmt.Sprintf("it runs on %s since %s", a.Host, clock(a.Started))
 	}
+	switch {
+	case s.frozen && s.cfg.Own:
+		x.Text = fmt.Sprintf("it was on %s when cmdq ended, and ended with it; the next start runs it again", a.Host)
+	case s.frozen:
+		x.Text = "when cmdq ended: " + x.Text
+	}
 	if t.Stop != task.NotStopped {
 		x.Evidence = append(x.Evidence, "it is being killed")
 	}

@@ -34,6 +34,8 @@ type Status struct {
 	PID        int            `json:"pid,omitempty"` // of the cmdq that runs; 0: none, and this is from the journal
 	Began      string         `json:"began"`
 	File       string         `json:"file"`
+	FileUnused string         `json:"file_unused,omitempty"` // why the file is not used as it is now
+	Address    string         `json:"address,omitempty"`     // of our own page, at --listen
 	Master     string         `json:"master"`
 	Page       string         `json:"page,omitempty"` // of Mesos
 	Framework  string         `json:"framework"`

@@ -95,6 +95,7 @@ function told(next) {
 	const before = status;
 	status = next;
 	view?.status(status, before);
+	if (status.file_unused !== before?.file_unused) notes();
 	const failed = (status.states.failed ?? 0) + (status.states.killed ?? 0);
 	say(find("failed"), failed ? count(failed) : "");
 	say(find("about"), plain(status.version) + (status.framework ? ", framework " + plain(status.framework) : "") + ", " + plain(status.file));
@@ -109,6 +110,7 @@ function notes() {
 	else if (connection === "lost") list.push(el("div", { class: "notice bad", "data-key": "lost" }, el("p", {}, lost()), el("button", { type: "button", "data-again": true }, "Try now")));
 	else if (trouble) list.push(el("div", { class: "notice bad", "data-key": "refused" }, el("p", {}, plain(trouble.message) + ".")));
 	show(find("notes"), list);
+	if (status?.file_unused) list.push(el("div", { class: "notice bad", "data-key": "file" }, el("p", {}, "The tasks file is not used as it is now: " + plain(status.file_unused))));
 	root.hidden = Boolean(trouble?.token); // there is nothing in it
 	const bar = document.querySelector(".live");
 	const want = !changes && !trouble?.token;
