@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -408,5 +409,54 @@ func TestKeep(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
 		t.Error("a directory for nothing")
+	}
+}
+
+// TestFetchUnsynced: a file that the disk refused is fetched anew, and is not in
+// its place before the disk has it.
+func TestFetchUnsynced(t *testing.T) {
+	defer func() { syncFile = (*os.File).Sync }()
+	dir := t.TempDir()
+	text := strings.Repeat("0123456789", 100_000)
+	f := newTree(t, map[string]string{"o.txt": text})
+	synced := 0
+	syncFile = func(file *os.File) error {
+		if synced++; synced == 1 {
+			return syscall.EIO
+		}
+		return file.Sync()
+	}
+	try := func() error {
+		_, err := Fetch(t.Context(), f, testLaunch, wanted("o.txt"), Place{dir, "t"})
+		return err
+	}
+	if err := try(); !errors.Is(err, syscall.EIO) || final(err) {
+		t.Fatal(err)
+	}
+	if got := contents(t, dir); got["t/o.txt"] != "" {
+		t.Errorf("it is there: %d bytes", len(got["t/o.txt"]))
+	}
+	if err := try(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int64{0, 0}; synced != 2 || !slices.Equal(f.opens, want) {
+		t.Errorf("synced %d times, opened at %d, want %d", synced, f.opens, want)
+	}
+	if got := contents(t, dir); len(got) != 1 || got["t/o.txt"] != text {
+		t.Errorf("%d files", len(got))
+	}
+	// One that was whole before a crash may not be on the disk yet either.
+	syncFile = func(file *os.File) error { synced++; return file.Sync() }
+	place, err := (Place{dir, "u"}).open(testLaunch, "outputs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer place.close()
+	whole := found{Entry: Entry{Size: int64(len(text))}, name: "o.txt"}
+	if err := place.root.WriteFile(place.part(whole), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := place.fetch(t.Context(), f, whole); err != nil || synced != 3 || len(f.opens) != 2 {
+		t.Errorf("synced %d times, opened at %d, %v", synced, f.opens, err)
 	}
 }

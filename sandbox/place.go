@@ -124,9 +124,27 @@ func (d *folder) fetch(ctx context.Context, files Files, f found) error {
 	}
 	defer out.Close()
 	have, err := d.have(out, f)
-	if err != nil || have == f.Size {
+	if err != nil {
 		return err
 	}
+	if have < f.Size {
+		if err := d.copy(ctx, out, files, f, have); err != nil {
+			return err
+		}
+	}
+	if err := syncFile(out); err != nil {
+		// What could not be written may be gone although a later sync is well: the
+		// next try begins anew.
+		return errors.Join(fmt.Errorf("write %s: %w", d.at(f.name), err), out.Truncate(0))
+	}
+	return nil
+}
+
+// syncFile is a variable for tests, which cannot break a disk.
+var syncFile = (*os.File).Sync
+
+// copy brings what is missing of a file, of which so much is there.
+func (d *folder) copy(ctx context.Context, out *os.File, files Files, f found, have int64) error {
 	wait, cancel := context.WithTimeout(ctx, leastTime+time.Duration(f.Size/leastRate)*time.Second)
 	defer cancel()
 	if _, err := copyPart(wait, out, files, d.launch, f.name, have, f.Size); err != nil {
@@ -138,9 +156,6 @@ func (d *folder) fetch(ctx context.Context, files Files, f found) error {
 			return fmt.Errorf("%q comes too slowly", f.name)
 		}
 		return err
-	}
-	if err := out.Sync(); err != nil {
-		return fmt.Errorf("write %s: %w", d.at(f.name), err)
 	}
 	return nil
 }
