@@ -194,8 +194,8 @@ func TestToken(t *testing.T) {
 	const local, lan = "127.0.0.1:8080", "10.0.0.5:8080"
 	right, wrong := "Bearer "+testToken, "Bearer "+strings.Repeat("0", 64)
 	cookie := "cmdq-token-8080=" + testToken
-	reading := []string{"GET /v1/status", "GET /v1/tasks", "GET /v1/tasks/a", "GET /v1/tasks/a/explain", "GET /v1/failures", "GET /v1/version",
-		"GET /v1/openapi.json", "GET /metrics", "HEAD /v1/status"}
+	reading := []string{"GET /v1/status", "GET /v1/tasks", "GET /v1/tasks/a", "GET /v1/tasks/a/explain", "GET /v1/tasks/a/logs", "GET /v1/failures",
+		"GET /v1/version", "GET /v1/openapi.json", "GET /metrics", "HEAD /v1/status"}
 	changing := []string{"POST /v1/submit", "POST /v1/cancel", "POST /v1/retry", "POST /v1/hold", "POST /v1/release"}
 	tests := []struct {
 		name         string
@@ -255,6 +255,25 @@ func TestToken(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTokenEverywhere: whatever there is to ask on a network, now or some day, is
+// refused without a token, but for whether we are well.
+func TestTokenEverywhere(t *testing.T) {
+	f := full()
+	s := guarded(t, "10.0.0.5:8080", "http://10.0.0.5:8080", f)
+	s.API.Hub.Close() // so that events that are let out end
+	for _, r := range s.API.routes() {
+		if r.path == "/healthz" || r.path == "/readyz" {
+			continue
+		}
+		if w := asked(t, s, "", r.method, r.path, "Host", "10.0.0.5:8080"); w.Code != 401 {
+			t.Errorf("%s %s: %d %s", r.method, r.path, w.Code, w.Body)
+		}
+	}
+	if what, n := f.last(); n != 0 {
+		t.Error("the queue was asked", what)
 	}
 }
 
