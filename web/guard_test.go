@@ -10,8 +10,11 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
+
+	"cmdq/web/page"
 )
 
 const testToken = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -39,6 +42,17 @@ func guarded(t testing.TB, at, base string, f *fakeQueue) *Site {
 // turn, of which Host is one. arrived is the address that it came to.
 func asked(t testing.TB, s *Site, arrived, method, path string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
+	r := request(method, path, header...)
+	if arrived != "" {
+		r = r.WithContext(contextWith(r, netip.MustParseAddrPort(arrived)))
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+// request is one as asked sends it.
+func request(method, path string, header ...string) *http.Request {
 	body := ""
 	if method == "POST" {
 		body = `{"all":true}`
@@ -51,12 +65,7 @@ func asked(t testing.TB, s *Site, arrived, method, path string, header ...string
 			r.Header.Add(header[i], header[i+1])
 		}
 	}
-	if arrived != "" {
-		r = r.WithContext(contextWith(r, netip.MustParseAddrPort(arrived)))
-	}
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	return w
+	return r
 }
 
 // TestHosts: who calls us what, and from where, and whether that is let in.
@@ -280,29 +289,35 @@ func TestTokenEverywhere(t *testing.T) {
 // TestOpen: the page, and whether we are well, is for everybody, and says nothing.
 func TestOpen(t *testing.T) {
 	s := guarded(t, "10.0.0.5:8080", "http://10.0.0.5:8080", full())
-	for path, want := range map[string]string{"/": "page", "/x": "page", "/v2": "page", "/metrics/x": "page", "//v1/status": "page", "/healthz": "ok\n", "/readyz": "ready\n"} {
+	s.Page = page.Handler()
+	index, err := os.ReadFile("page/index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		path          string
+		status        int
+		text          string
+		policy, cache string
+	}{
+		{"/", 200, string(index), page.Policy, "no-cache"},
+		{"/x", 404, "not found\n", page.Policy, "no-store"},
+		{"/v2", 404, "not found\n", page.Policy, "no-store"},
+		{"/metrics/x", 404, "not found\n", page.Policy, "no-store"},
+		{"//v1/status", 404, "not found\n", page.Policy, "no-store"},
+		{"/healthz", 200, "ok\n", wantPolicy, "no-store"},
+		{"/readyz", 200, "ready\n", wantPolicy, "no-store"},
+	}
+	for _, tt := range tests {
 		r := httptest.NewRequest("GET", "/", nil)
-		r.URL = &url.URL{Path: path}
+		r.URL = &url.URL{Path: tt.path}
 		r.Host = "10.0.0.5:8080"
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		if w.Code != 200 || w.Body.String() != want {
-			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		if w.Code != tt.status || w.Body.String() != tt.text {
+			t.Errorf("%s: %d %s", tt.path, w.Code, w.Body)
 		}
-		got := w.Header().Get("Content-Security-Policy")
-		for _, must := range []string{"default-src 'none'", "frame-ancestors 'none'"} {
-			if !strings.Contains(got, must) {
-				t.Errorf("%s: policy %q", path, got)
-			}
-		}
-		if want == "page" && got != policy || strings.Contains(got, "self") || strings.Contains(got, "unsafe") || strings.Contains(got, "*") {
-			t.Errorf("%s: policy %q", path, got)
-		}
-		for name, must := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store"} {
-			if got := w.Header().Get(name); got != must {
-				t.Errorf("%s: %s: %q", path, name, got)
-			}
-		}
+		checkHeaders(t, tt.path, w.Header(), tt.policy, tt.cache)
 	}
 	s.API = NewAPI(Config{Ready: func() bool { return false }})
 	if w := asked(t, s, "", "GET", "/readyz", "Host", "localhost"); w.Code != 503 {
@@ -338,26 +353,29 @@ func TestOverheard(t *testing.T) {
 // the token is out of the address.
 func TestEnter(t *testing.T) {
 	tests := []struct {
-		base, host, query string
-		status            int
-		secure            bool
+		base, host, request string
+		status              int
+		secure              bool
 	}{
-		{"http://127.0.0.1:8080", "localhost:8080", "token=" + testToken, 303, false},
-		{"tls://127.0.0.1:8080", "localhost:8080", "token=" + testToken, 303, true},
-		{"https://queue.example:443", "queue.example", "token=" + testToken, 303, true},
-		{"https://queue.example:443", "localhost:8080", "token=" + testToken, 303, false},
-		{"http://127.0.0.1:8080", "localhost:8080", "token=" + testToken[1:], 401, false},
-		{"http://127.0.0.1:8080", "localhost:8080", "token=", 401, false},
-		{"http://127.0.0.1:8080", "localhost:8080", "token=" + testToken + "&token=" + testToken, 401, false},
-		{"http://127.0.0.1:8080", "localhost:8080", "tokens=" + testToken, 200, false},
+		{"http://127.0.0.1:8080", "localhost:8080", "GET /?token=" + testToken, 303, false},
+		{"tls://127.0.0.1:8080", "localhost:8080", "GET /?token=" + testToken, 303, true},
+		{"https://queue.example:443", "queue.example", "GET /?token=" + testToken, 303, true},
+		{"https://queue.example:443", "localhost:8080", "GET /?token=" + testToken, 303, false},
+		{"http://127.0.0.1:8080", "localhost:8080", "GET /?token=" + testToken[1:], 401, false},
+		{"http://127.0.0.1:8080", "localhost:8080", "GET /?token=", 401, false},
+		{"http://127.0.0.1:8080", "localhost:8080", "GET /?token=" + testToken + "&token=" + testToken, 401, false},
+		{"http://127.0.0.1:8080", "localhost:8080", "GET /?tokens=" + testToken, 200, false},
+		{"http://127.0.0.1:8080", "localhost:8080", "POST /?token=" + testToken, 200, false}, // the page's, which says 405
+		{"http://127.0.0.1:8080", "localhost:8080", "GET /x?token=" + testToken, 200, false},
 	}
 	for _, tt := range tests {
 		f := full()
 		s := guarded(t, "127.0.0.1:8080", tt.base, f)
-		w := asked(t, s, "", "GET", "/?"+tt.query, "Host", tt.host)
+		method, path, _ := strings.Cut(tt.request, " ")
+		w := asked(t, s, "", method, path, "Host", tt.host)
 		cookies := w.Result().Cookies()
 		if w.Code != tt.status || (w.Code == 303) != (len(cookies) == 1) || strings.Contains(w.Body.String()+w.Header().Get("Location"), testToken[1:]) {
-			t.Fatalf("%s: %d %v %s", tt.query, w.Code, w.Header(), w.Body)
+			t.Fatalf("%s: %d %v %s", tt.request, w.Code, w.Header(), w.Body)
 		}
 		if w.Code != 303 {
 			continue
