@@ -2,7 +2,6 @@ package web
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -352,23 +351,22 @@ func TestSubmitsTakeTurns(t *testing.T) {
 
 // TestEndsWhileAsked: who waits for an answer of a cmdq that ends hears so.
 func TestEndsWhileAsked(t *testing.T) {
-	f := &fakeQueue{block: true}
+	f := &fakeQueue{block: true, waits: make(chan struct{}, 1)}
 	_, c, s := serveQueue(t, f, nil)
+	ctx := patient(t)
 	errs := make(chan error, 1)
 	go func() {
-		_, err := c.Cancel(context.Background(), Selection{All: true})
+		_, err := c.Cancel(ctx, Selection{All: true})
 		errs <- err
 	}()
-	for n := 0; n == 0; _, n = f.last() {
-		time.Sleep(time.Millisecond) // nothing tells
-	}
+	within(t, f.waits, "the queue is asked")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-errs; !said(err, CodeEnding, "cmdq is ending") {
 		t.Error(err)
 	}
-	if _, err := c.Status(context.Background()); !errors.Is(err, ErrNotRunning) {
+	if _, err := c.Status(ctx); !errors.Is(err, ErrNotRunning) {
 		t.Error(err)
 	}
 }

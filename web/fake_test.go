@@ -19,6 +19,8 @@ type fakeQueue struct {
 	err   error // of every answer, if it is not nil
 	block bool  // wait until ctx ends
 
+	waits chan struct{} // gets one for each question that does; nil: nobody wants to know
+
 	status   Status
 	tasks    Tasks
 	task     Task
@@ -40,6 +42,9 @@ func (f *fakeQueue) note(ctx context.Context, asked any) error {
 	err, block := f.err, f.block
 	f.mu.Unlock()
 	if block {
+		if f.waits != nil {
+			f.waits <- struct{}{}
+		}
 		<-ctx.Done()
 		return ctx.Err()
 	}

@@ -208,31 +208,35 @@ func TestCloseWaits(t *testing.T) {
 
 // TestCloseWaitsForAll: also for a handler that outlives its connection.
 func TestCloseWaitsForAll(t *testing.T) {
-	l, err := Listen("", "", true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	release := make(chan struct{})
-	s := Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = http.NewResponseController(w).Flush()
-		<-release
-	}), silent())
-	_, r := begin(t, l.URL()+"/")
-	closed := make(chan error, 1)
-	go func() { closed <- s.Close() }()
-	if _, err := r.ReadByte(); err == nil {
-		t.Error("something came")
-	}
-	select { // the connection is cut
-	case <-closed:
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		l := newPipes()
+		s := Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			<-release
+		}), silent())
+		conn := l.dial()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := readHead(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- s.Close() }()
+		if n, err := answer.Body.Read(make([]byte, 1)); n > 0 || err == nil {
+			t.Error("something came", n, err)
+		}
+		synctest.Wait()
+		if len(closed) > 0 { // though the connection is cut
+			t.Error("Close did not wait for the handler")
+		}
 		close(release)
-		t.Fatal("Close did not wait for the handler")
-	case <-time.After(50 * time.Millisecond):
-	}
-	close(release)
-	if err := <-closed; err != nil {
-		t.Error(err)
-	}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestUnwantedBody: a body that never ends is not waited for.
