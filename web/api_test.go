@@ -210,7 +210,8 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// overControl sends a request as it stands.
+// overControl sends a request as it stands: method and path, and then a version
+// of HTTP if that is not 1.1.
 func overControl(t *testing.T, dir, request, body string, chunked bool) (*http.Response, string) {
 	t.Helper()
 	conn, err := net.Dial("unix", filepath.Join(dir, "control"))
@@ -221,6 +222,9 @@ func overControl(t *testing.T, dir, request, body string, chunked bool) (*http.R
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
+	if len(strings.Fields(request)) == 2 {
+		request += " HTTP/1.1"
+	}
 	head, payload := fmt.Sprintf("Content-Length: %d\r\n", len(body)), body
 	if chunked {
 		head, payload = "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"
@@ -229,7 +233,7 @@ func overControl(t *testing.T, dir, request, body string, chunked bool) (*http.R
 		}
 	}
 	go func() { // it may answer before it has all
-		_, _ = io.WriteString(conn, request+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"+head+"\r\n"+payload)
+		_, _ = io.WriteString(conn, request+"\r\nHost: x\r\nConnection: close\r\n"+head+"\r\n"+payload)
 	}()
 	answer, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: strings.Fields(request)[0]})
 	if err != nil {

@@ -1,19 +1,15 @@
 package web
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // fakeLogs lets a test be the output of a command.
@@ -241,52 +237,34 @@ func TestErrors(t *testing.T) {
 		code    string
 		message string // begins with it
 	}{
-		{"GET /v1/tasks/x/logs HTTP/1.1", 404, CodeNotFound, "there is no task x"},
-		{"GET /v1/tasks/a%2fb/logs HTTP/1.1", 404, CodeNotFound, "there is no task a/b"},
-		{"GET /v1/tasks/broken/logs HTTP/1.1", 500, CodeInternal, "read the journal: it is broken"},
+		{"GET /v1/tasks/x/logs", 404, CodeNotFound, "there is no task x"},
+		{"GET /v1/tasks/a%2fb/logs", 404, CodeNotFound, "there is no task a/b"},
+		{"GET /v1/tasks/broken/logs", 500, CodeInternal, "read the journal: it is broken"},
 		{"GET /v1/tasks/x/logs HTTP/1.0", 400, CodeBadRequest, "HTTP/1.1 is needed"},
-		{"GET /v1/tasks/x/logs?stream=both HTTP/1.1", 400, CodeBadRequest, "stream=both makes no sense"},
-		{"GET /v1/tasks/x/logs?stream= HTTP/1.1", 400, CodeBadRequest, "stream= makes no sense"},
-		{"GET /v1/tasks/x/logs?attempt=0 HTTP/1.1", 400, CodeBadRequest, "attempt=0 makes no sense"},
-		{"GET /v1/tasks/x/logs?attempt=99999999999999999999 HTTP/1.1", 400, CodeBadRequest, "attempt=9999"},
-		{"GET /v1/tasks/x/logs?tail=-1 HTTP/1.1", 400, CodeBadRequest, "tail=-1 makes no sense"},
-		{"GET /v1/tasks/x/logs?follow=yes HTTP/1.1", 400, CodeBadRequest, "follow=yes makes no sense"},
-		{"GET /v1/tasks/x/logs?folow=1 HTTP/1.1", 400, CodeBadRequest, "there is no parameter folow"},
-		{"GET /v1/tasks/x/logs?tail=1&tail=2 HTTP/1.1", 400, CodeBadRequest, "tail is given 2 times"},
-		{"GET /v1/tasks/x/logs?%zz HTTP/1.1", 400, CodeBadRequest, "the query cannot be read"},
-		{"GET / HTTP/1.1", 404, CodeNotFound, "there is no GET /"},
-		{"GET /v2/version HTTP/1.1", 404, CodeNotFound, "there is no GET /v2/version"},
-		{"GET /artifacts/ HTTP/1.1", 404, CodeNotFound, "there is no GET /artifacts/"},
-		{"GET /v1/tasks/x HTTP/1.1", 404, CodeNotFound, "there is no GET"},
-		{"POST /v1/version HTTP/1.1", 405, CodeMethod, "/v1/version takes GET, HEAD, not POST"},
-		{"DELETE /v1/tasks/x/logs HTTP/1.1", 405, CodeMethod, "/v1/tasks/x/logs takes GET, not DELETE"},
-		{"GET /" + strings.Repeat("a", 9000) + " HTTP/1.1", 404, CodeNotFound, "there is no GET /aaa"},
-		{"GET /%0a%1b HTTP/1.1", 404, CodeNotFound, "there is no GET /  "},
+		{"GET /v1/tasks/x/logs?stream=both", 400, CodeBadRequest, "stream=both makes no sense"},
+		{"GET /v1/tasks/x/logs?stream=", 400, CodeBadRequest, "stream= makes no sense"},
+		{"GET /v1/tasks/x/logs?attempt=0", 400, CodeBadRequest, "attempt=0 makes no sense"},
+		{"GET /v1/tasks/x/logs?attempt=99999999999999999999", 400, CodeBadRequest, "attempt=9999"},
+		{"GET /v1/tasks/x/logs?tail=-1", 400, CodeBadRequest, "tail=-1 makes no sense"},
+		{"GET /v1/tasks/x/logs?follow=yes", 400, CodeBadRequest, "follow=yes makes no sense"},
+		{"GET /v1/tasks/x/logs?folow=1", 400, CodeBadRequest, "there is no parameter folow"},
+		{"GET /v1/tasks/x/logs?tail=1&tail=2", 400, CodeBadRequest, "tail is given 2 times"},
+		{"GET /v1/tasks/x/logs?%zz", 400, CodeBadRequest, "the query cannot be read"},
+		{"GET /", 404, CodeNotFound, "there is no GET /"},
+		{"GET /v2/version", 404, CodeNotFound, "there is no GET /v2/version"},
+		{"GET /artifacts/", 404, CodeNotFound, "there is no GET /artifacts/"},
+		{"GET /v1/tasks/x", 404, CodeNotFound, "there is no GET"},
+		{"POST /v1/version", 405, CodeMethod, "/v1/version takes GET, HEAD, not POST"},
+		{"DELETE /v1/tasks/x/logs", 405, CodeMethod, "/v1/tasks/x/logs takes GET, not DELETE"},
+		{"GET /" + strings.Repeat("a", 9000), 404, CodeNotFound, "there is no GET /aaa"},
+		{"GET /%0a%1b", 404, CodeNotFound, "there is no GET /  "},
 	}
 	for _, tt := range tests {
-		conn, err := net.Dial("unix", filepath.Join(dir, "control"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(conn, tt.request+"\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(tt.request, err)
-		}
-		text, err := io.ReadAll(answer.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		answer, text := overControl(t, dir, tt.request, "", false)
 		var got struct {
 			Error struct{ Code, Message string }
 		}
-		if err := json.Unmarshal(text, &got); err != nil || answer.StatusCode != tt.status || got.Error.Code != tt.code || !strings.HasPrefix(got.Error.Message, tt.message) ||
+		if err := json.Unmarshal([]byte(text), &got); err != nil || answer.StatusCode != tt.status || got.Error.Code != tt.code || !strings.HasPrefix(got.Error.Message, tt.message) ||
 			len(text) > 3*maxMessage || answer.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%.60s: %s %s", tt.request, answer.Status, text)
 		}
