@@ -127,7 +127,7 @@ func countDescriptors(t *testing.T) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		t.Skip("no /proc: ", err)
+		t.Fatal(err) // such as EMFILE, which is what they are counted for
 	}
 	return len(list)
 }
