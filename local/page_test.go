@@ -295,11 +295,12 @@ func TestPageDoor(t *testing.T) {
 // TestPageUnreachable: an agent that is gone leaves its tasks and their
 // sandboxes to look at.
 func TestPageUnreachable(t *testing.T) {
-	c := startCluster(t, Config{Agents: 2, AgentPingTimeout: 20 * time.Millisecond, MaxAgentPingTimeouts: 2, Chaos: true})
+	c, _ := chaosCluster(t, 2)
 	s := subscribe(t, c, codecProtobuf, modern)
 	o := s.offer()
 	s.accept(0, []mesos.Offer{o}, command1("far", o, "echo still here; sleep 1000"))
 	s.until("far", mesos.TASK_RUNNING)
+	awaitPage(t, c, sandboxPage(s.id, "far", ""), "still here\n</pre>") // RUNNING is told before echo has run
 	i, err := c.FindAgent(o.AgentID.Value)
 	if err == nil {
 		err = c.HangAgent(i)
