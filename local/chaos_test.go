@@ -296,12 +296,7 @@ func TestMasterForgets(t *testing.T) {
 	again := func() (frameworks []any) {
 		return get[map[string]any](t, "http://"+c.Addr()+"/frameworks?framework_id="+s.id)["frameworks"].([]any)
 	}
-	for end := time.Now().Add(patience); len(again()) == 0; { // nobody is told: there is nothing to wait for
-		if time.Now().After(end) {
-			t.Fatal("the agent does not bring its framework")
-		}
-		runtime.Gosched()
-	}
+	eventually(t, "the framework, which the agent brings", func() bool { return len(again()) > 0 })
 	if f := again()[0].(map[string]any); f["recovered"] != true || f["connected"] != false || len(f["tasks"].([]any)) != 1 {
 		t.Errorf("the recovered framework is %v", f)
 	}

@@ -19,6 +19,25 @@ import (
 // patience bounds every wait of a test; no test is meant to use it up.
 const patience = 20 * time.Second
 
+// comes polls, for what no signal tells, such as a stranger's end, and says
+// whether it came in time.
+func comes(ok func() bool) bool {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+// eventually is comes for a test that cannot go on without it.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	if !comes(ok) {
+		t.Fatal("not in time: " + what)
+	}
+}
+
 // startCluster starts a cluster that ends with the test, and checks that its
 // end is clean.
 func startCluster(t testing.TB, cfg Config) *Cluster {

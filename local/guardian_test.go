@@ -100,7 +100,7 @@ func await(t testing.TB, exit <-chan processExit) processExit {
 	select {
 	case x := <-exit:
 		return x
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no exit")
 		panic("unreachable")
 	}
@@ -121,18 +121,6 @@ func read(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// eventually polls: for what no signal tells, such as a stranger's end.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatal("not in time: " + what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 // pidIn waits until a file holds a line with a pid and names its process.

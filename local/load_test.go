@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -158,11 +157,8 @@ func countDescendants(t *testing.T, pid int) int {
 // is closed goes a little later.
 func awaitAtMost(t *testing.T, what string, before int, count func() int) {
 	t.Helper()
-	n := count()
-	for end := time.Now().Add(patience); n > before && time.Now().Before(end); n = count() {
-		time.Sleep(time.Millisecond)
-	}
-	if n > before {
+	n := 0
+	if !comes(func() bool { n = count(); return n <= before }) {
 		t.Errorf("%d %s, %d before", n, what, before)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -147,15 +146,11 @@ func TestPageHostile(t *testing.T) {
 // write.
 func awaitPage(t *testing.T, c *Cluster, path, text string) string {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		page := look(t, c, path)
-		if strings.Contains(page, text) {
-			return page
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s never has %q:\n%s", path, text, page)
-		}
+	page := ""
+	if !comes(func() bool { page = look(t, c, path); return strings.Contains(page, text) }) {
+		t.Fatalf("%s never has %q:\n%s", path, text, page)
 	}
+	return page
 }
 
 // TestPageTasks: the tables of tasks, filtered, sorted and in parts.

@@ -215,12 +215,7 @@ func TestKill(t *testing.T) {
 // awaitFile waits for a file that a command makes; there is no other sign.
 func awaitFile(t *testing.T, name string) {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if _, err := os.Stat(name); err == nil {
-			return
-		}
-	}
-	t.Fatalf("%s did not come", name)
+	eventually(t, name, func() bool { _, err := os.Stat(name); return err == nil })
 }
 
 // TestPlainFramework: without TASK_KILLING_STATE, PARTITION_AWARE and

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib"
@@ -147,13 +146,10 @@ func TestRemoval(t *testing.T) {
 // framework; it tells nobody.
 func (c *Cluster) awaitFramework(t *testing.T, id string, fits func(*framework) bool) {
 	t.Helper()
-	ok := false
-	for end := time.Now().Add(patience); time.Now().Before(end) && !ok; time.Sleep(time.Millisecond) {
+	eventually(t, "what the master has to notice", func() (ok bool) {
 		c.master.box.call(func() { ok = fits(c.master.frameworks[id]) })
-	}
-	if !ok {
-		t.Fatal("the master has not noticed")
-	}
+		return ok
+	})
 }
 
 func TestValidateFramework(t *testing.T) {
