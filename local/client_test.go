@@ -139,8 +139,12 @@ func encodeCall(t testing.TB, cdc *codec, c *scheduler.Call) []byte {
 	return body
 }
 
-// readEvents reads RecordIO until the stream ends.
-func readEvents(body io.Reader, cdc *codec, into chan<- *scheduler.Event) {
+// readEvents reads RecordIO, of a scheduler or of an executor, until the stream
+// ends.
+func readEvents[E any, P interface {
+	*E
+	proto.Message
+}](body io.Reader, cdc *codec, into chan<- P) {
 	r := bufio.NewReader(body)
 	for {
 		line, err := r.ReadString('\n')
@@ -155,7 +159,7 @@ func readEvents(body io.Reader, cdc *codec, into chan<- *scheduler.Event) {
 		if _, err := io.ReadFull(r, frame); err != nil {
 			return
 		}
-		e := &scheduler.Event{}
+		e := P(new(E))
 		if cdc.decode(frame, e) != nil {
 			return
 		}

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -66,23 +65,7 @@ func (x *executorConn) subscribe(ctx context.Context, s *executor.Call_Subscribe
 	go func() {
 		defer close(events)
 		defer resp.Body.Close()
-		r := bufio.NewReader(resp.Body)
-		for {
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return
-			}
-			size, err := strconv.Atoi(strings.TrimSpace(line))
-			if err != nil {
-				return
-			}
-			frame := make([]byte, size)
-			e := &executor.Event{}
-			if _, err := io.ReadFull(r, frame); err != nil || x.codec.decode(frame, e) != nil {
-				return
-			}
-			events <- e
-		}
+		readEvents(resp.Body, x.codec, events)
 	}()
 	return events, resp.StatusCode, nil
 }

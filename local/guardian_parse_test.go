@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"io"
 	"maps"
+	"os/exec"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func FuzzGuardMessage(f *testing.F) {
@@ -196,7 +199,7 @@ func TestMark(t *testing.T) {
 		if got, ok := n.seq(n.mark(seq)); got != seq || !ok {
 			t.Errorf("%d became %d, %v", seq, got, ok)
 		}
-		if _, ok := (n%2 + n&^1 ^ 1).seq(n.mark(seq)); ok && n^1 != n {
+		if _, ok := (n ^ 1).seq(n.mark(seq)); ok {
 			t.Error("another guardian's mark is taken for ours")
 		}
 	}
@@ -205,8 +208,32 @@ func TestMark(t *testing.T) {
 			t.Errorf("%#x is taken for a mark", limit)
 		}
 	}
-	if fast, open := guardMarkOf(1), limitOf(1); fast != open {
-		t.Logf("process 1: %#x, by its file %#x", fast, open) // unlimited reads as no number
+}
+
+// TestMarkOf: both ways to read a mark find it.
+func TestMarkOf(t *testing.T) {
+	child := exec.Command("sleep", "1000")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = child.Process.Kill() // fails if it has ended, which Wait tells
+		_ = child.Wait()         // by SIGKILL
+	}()
+	pid, want := child.Process.Pid, newGuardNonce().mark(7)
+	var limit unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_LOCKS, nil, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Max < want {
+		t.Skipf("the hard limit of %d has no room for a mark", limit.Max)
+	}
+	limit.Cur = want
+	if err := unix.Prlimit(pid, unix.RLIMIT_LOCKS, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+	if fast, open := guardMarkOf(pid), limitOf(pid); fast != want || open != want {
+		t.Errorf("%#x, by its file %#x, want %#x", fast, open, want)
 	}
 }
 
