@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cmdq/executor"
 	"cmdq/scheduler"
 	"cmdq/task"
 	"cmdq/web"
@@ -290,12 +291,12 @@ func (q *queueView) Task(ctx context.Context, id string) (web.Task, error) {
 func (q *queueView) detail(v scheduler.View, t *task.Task) web.Task {
 	_, wake := v.Waits(t)
 	s := t.Spec
-	executor := s.Executor
-	if executor == "" {
-		executor = q.executor
+	by := s.Executor
+	if by == "" {
+		by = q.executor
 	}
 	out := web.Task{Row: row(v, t), Name: t.Name(), Line: t.Line(), Resources: resourcesOf(s.Resources), User: s.User, Retries: s.Retries,
-		KillGrace: s.KillGrace.String(), Executor: string(executor), Wake: stampOf(wake), Charged: t.Charged, Infra: t.Infra, Launches: []web.Launch{}}
+		KillGrace: s.KillGrace.String(), Executor: string(by), Wake: stampOf(wake), Charged: t.Charged, Infra: t.Infra, Launches: []web.Launch{}}
 	out.Command = describeCommand(t)
 	if s.Command == "" {
 		out.Argv = t.Argv()
@@ -308,7 +309,7 @@ func (q *queueView) detail(v scheduler.View, t *task.Task) web.Task {
 	}
 	slices.Sort(out.Env)
 	for _, u := range s.URIs {
-		out.URIs = append(out.URIs, u.Value)
+		out.URIs = append(out.URIs, executor.Redacted(u.Value))
 	}
 	for _, f := range s.Files {
 		out.Files = append(out.Files, f.Path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,5 +137,23 @@ func TestQueryNames(t *testing.T) {
 		if n := sorting(name)(a, b); n == 0 || n != -sorting("-"+name)(a, b) {
 			t.Errorf("%s: %d", name, n)
 		}
+	}
+}
+
+// TestDetailHidesSecrets: whoever may read the API sees no password of an address,
+// and no value of the environment.
+func TestDetailHidesSecrets(t *testing.T) {
+	saved := scheduler.Saved{Now: time.Now(), Each: func(take func(task.Task, time.Time) error) error {
+		return take(task.Task{ID: "a", Index: -1, Spec: &task.Spec{ID: "a", Command: "x", Resources: task.Resources{CPUs: 1, Mem: 1},
+			Env: map[string]string{"TOKEN": "hidden"}, URIs: []task.URI{{Value: "https://ann:hidden@h/x?sig=hidden"}}}}, time.Time{})
+	}}
+	v, err := scheduler.Frozen(scheduler.DefaultConfig(), saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &queueView{look: func(_ context.Context, look func(scheduler.View)) error { look(v); return nil }}
+	got, err := q.Task(t.Context(), "a")
+	if err != nil || !slices.Equal(got.URIs, []string{"https://…@h/x?…"}) || strings.Contains(fmt.Sprintf("%+v", got), "hidden") {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
+	"cmdq/executor"
 	"cmdq/store"
 	"cmdq/task"
 )
@@ -210,7 +210,7 @@ func specObject(s *task.Spec) object {
 	}
 	var uris []string
 	for _, u := range s.URIs {
-		uris = append(uris, withoutPassword(u.Value))
+		uris = append(uris, executor.Redacted(u.Value))
 	}
 	if uris != nil {
 		o["uris"] = uris
@@ -316,16 +316,4 @@ func noticeTo(command, address string) string {
 		return "(not shown)"
 	}
 	return u.Scheme + "://" + u.Host
-}
-
-// withoutPassword is an address as people may see it.
-func withoutPassword(address string) string {
-	u, err := url.Parse(address)
-	switch {
-	case err == nil && u.User != nil:
-		return u.Redacted()
-	case err != nil && strings.Contains(address, "@"):
-		return "(not shown)" // it may hold one all the same
-	}
-	return address
 }

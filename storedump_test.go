@@ -15,7 +15,7 @@ import (
 // no secret.
 func TestDumpedLines(t *testing.T) {
 	at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	spec := &task.Spec{ID: "a", Command: "x", Retries: -1, Executor: task.ByCmdq, Env: map[string]string{"TOKEN": "hidden"},
+	spec := &task.Spec{ID: "a", Command: "x", Retries: -1, Executor: task.ByCmdq, Env: map[string]string{"TOKEN": "hidden"}, URIs: []task.URI{{Value: "https://ann:hidden@h/x?sig=hidden"}},
 		Files:   []task.Input{{Path: "/d/run.sh", Name: "bin/run", Executable: true}, {Path: "/d/in", Name: "in"}},
 		Outputs: []task.Output{{Path: "out"}, {Path: "*.log", Optional: true}}}
 	one := &task.Task{ID: "a", Spec: spec, Index: -1, State: task.Fetching, Launches: 1,
@@ -39,7 +39,7 @@ func TestDumpedLines(t *testing.T) {
 			`"end":{"at":"2026-01-02T12:00:00Z","exit_code":3,"launch":1,"state":"failed","stderr":"no\nsuch"}`,
 			`"history":[{"agent":"s1","executor":"cmdq-1","id":"a","number":1,"state":"TASK_FAILED"}]`,
 			`"executor":"cmdq","files":[{"executable":true,"name":"bin/run","path":"/d/run.sh"},{"name":"in","path":"/d/in"}]`,
-			`"outputs":[{"path":"out"},{"optional":true,"path":"*.log"}]`, `"state":"fetching"`,
+			`"outputs":[{"path":"out"},{"optional":true,"path":"*.log"}]`, `"uris":["https://…@h/x?…"]`, `"state":"fetching"`,
 		}},
 		{taskLine(store.Task{Task: &ended}), []string{`"launch":1,"stderr":"no\nsuch"}`, `"state":"failed"`}},
 		{runLine(store.Run{Secret: []byte("hidden")}, true, store.Counts{}, nil), []string{`"secret":"(secret)"`}},

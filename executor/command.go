@@ -109,7 +109,7 @@ func (c *Command) check() error {
 	}
 	for _, u := range c.fetches() {
 		if _, err := parse(u); err != nil {
-			return fmt.Errorf("uris and files: %s: %w", redact(u.Value), err)
+			return fmt.Errorf("uris and files: %q: %w", Redacted(u.Value), err)
 		}
 	}
 	return nil

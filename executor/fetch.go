@@ -73,7 +73,7 @@ func (f *Fetcher) Fetch(ctx context.Context, dir string, uris []URI) error {
 	for i, u := range uris {
 		var err error
 		if items[i], err = parse(u); err != nil {
-			return fmt.Errorf("fetch %s: %w", redact(u.Value), err)
+			return fmt.Errorf("fetch %q: %w", Redacted(u.Value), err)
 		}
 	}
 	if len(items) == 0 {
@@ -86,7 +86,7 @@ func (f *Fetcher) Fetch(ctx context.Context, dir string, uris []URI) error {
 	defer sandbox.Close()
 	for _, it := range items {
 		if err := f.fetch(ctx, sandbox, it); err != nil {
-			return fmt.Errorf("fetch %s: %w", redact(it.uri), err)
+			return fmt.Errorf("fetch %q: %w", Redacted(it.uri), err)
 		}
 	}
 	return nil

@@ -239,17 +239,17 @@ func TestFetchCancelled(t *testing.T) {
 	wantTree(t, f.CacheDir)
 }
 
-func TestRedact(t *testing.T) {
+func TestRedacted(t *testing.T) {
 	for in, want := range map[string]string{
-		"/a/b?c":                         `"/a/b?c"`,
-		"http://h/a":                     `"http://h/a"`,
-		"http://h/a?token=secret":        `"http://h/a?…"`,
-		"http://h?token=secret":          `"http://h?…"`,
-		"https://me:secret@h:1/a@b":      `"https://…@h:1/a@b"`,
-		"https://me:sec@ret@h/a/b?x=/@y": `"https://…@h/a/b?…"`,
+		"/a/b?c":                         "/a/b?c",
+		"http://h/a":                     "http://h/a",
+		"http://h/a?token=secret":        "http://h/a?…",
+		"http://h?token=secret":          "http://h?…",
+		"https://me:secret@h:1/a@b":      "https://…@h:1/a@b",
+		"https://me:sec@ret@h/a/b?x=/@y": "https://…@h/a/b?…",
 	} {
-		if got := redact(in); got != want {
-			t.Errorf("redact(%q) = %s, want %s", in, got, want)
+		if got := Redacted(in); got != want {
+			t.Errorf("Redacted(%q) = %s, want %s", in, got, want)
 		}
 	}
 }

@@ -137,9 +137,9 @@ func (it item) attributes(mode fs.FileMode) attributes {
 	return attributes{perm: mode.Perm()}
 }
 
-// redact is a URI as an error may show it: a password and a query string can be
+// Redacted is a URI as people may see it: a password and a query string can be
 // secrets.
-func redact(uri string) string {
+func Redacted(uri string) string {
 	if scheme, rest, ok := strings.Cut(uri, "://"); ok {
 		rest, _, query := strings.Cut(rest, "?")
 		host, file, slash := strings.Cut(rest, "/")
@@ -154,5 +154,5 @@ func redact(uri string) string {
 			uri += "?…"
 		}
 	}
-	return fmt.Sprintf("%q", uri)
+	return uri
 }
