@@ -71,9 +71,9 @@ func listFailures(w io.Writer, bad []*task.Task) {
 		return
 	}
 	for _, t := range bad {
-		fmt.Fprintf(w, "  %s %s after %s%s\n", t.ID, t.State, count(t.Attempts, "attempt"), why(t.End.Message, t.End.Reason))
+		fmt.Fprintf(w, "  %s %s after %s%s\n", plain(string(t.ID)), t.State, count(t.Attempts, "attempt"), plain(why(t.End.Message, t.End.Reason)))
 		for _, line := range lastLines(t.End.Stderr, summaryLines) {
-			fmt.Fprintf(w, "    %s\n", line)
+			fmt.Fprintf(w, "    %s\n", tabbed(line))
 		}
 	}
 }
@@ -92,11 +92,20 @@ func listFailureGroups(w io.Writer, bad []*task.Task) {
 		case g.Exit.Known:
 			how = strings.TrimPrefix(how+fmt.Sprintf(", exit status %d", g.Exit.Code), ", ")
 		}
-		fmt.Fprintf(w, "  %d %s%s, such as %s; again: cmdq retry --group %s\n", g.Count, g.State, why(how, ""), g.Example, g.Key)
+		fmt.Fprintf(w, "  %d %s%s, such as %s; again: cmdq retry --group %s\n", g.Count, g.State, plain(why(how, "")), plain(string(g.Example)), g.Key)
 		if g.Line != "" {
-			fmt.Fprintf(w, "    %s\n", g.Line)
+			fmt.Fprintf(w, "    %s\n", tabbed(g.Line))
 		}
 	}
+}
+
+// tabbed is plain, but for tabs.
+func tabbed(line string) string {
+	parts := strings.Split(line, "\t")
+	for i := range parts {
+		parts[i] = plain(parts[i])
+	}
+	return strings.Join(parts, "\t")
 }
 
 func why(message, reason string) string {

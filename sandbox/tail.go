@@ -66,12 +66,12 @@ func lastLines(data []byte, lines, most int) string {
 // escapes are what terminals are told to colour a text and to move about.
 var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
 
-// clean makes text of bytes: what is not UTF-8 is replaced, what is control but
-// newline and tab is dropped.
+// clean makes text of bytes: what is not UTF-8 is replaced, what cannot be seen but
+// newline and tab is dropped, such as what turns the direction of writing around.
 func clean(data []byte) string {
 	data = escapes.ReplaceAll(data, nil)
 	return string(bytes.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if !unicode.IsGraphic(r) && r != '\n' && r != '\t' {
 			return -1
 		}
 		return r // of invalid bytes bytes.Map makes utf8.RuneError
