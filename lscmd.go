@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -141,16 +142,24 @@ func (f *filters) sortOut(v *verb) error {
 
 // listed asks for as many tasks as were wanted, page by page; 0: all. The queue
 // goes on meanwhile, so that one may come twice; it is listed once. One that
-// leaves what is listed can hide another.
+// leaves what is listed can hide another, unless the order is one that does not
+// change: there each page begins behind the last task of the one before, which
+// costs cmdq less, too.
 func listed(ctx context.Context, q web.Queue, query web.Query, limit int) (web.Tasks, error) {
-	var all web.Tasks
+	all := web.Tasks{Tasks: []web.Row{}} // an empty list in JSON
 	seen := map[string]bool{}
+	steady := slices.Contains([]string{"", "order", "id"}, strings.TrimPrefix(query.Sort, "-"))
 	for {
 		query.Limit = web.MaxLimit
 		if limit > 0 {
 			query.Limit = min(web.MaxLimit, limit-len(all.Tasks))
 		}
 		some, err := q.Tasks(ctx, query)
+		var said *web.Error
+		if query.After != "" && errors.As(err, &said) && said.Code == web.CodeBadRequest { // that task has gone
+			query.After, query.Offset, steady = "", len(all.Tasks), false
+			continue
+		}
 		if err != nil {
 			return all, err
 		}
@@ -161,12 +170,13 @@ func listed(ctx context.Context, q web.Queue, query web.Query, limit int) (web.T
 				all.Tasks = append(all.Tasks, row)
 			}
 		}
-		query.Offset += len(some.Tasks)
-		if len(some.Tasks) < query.Limit || len(all.Tasks) == limit {
-			if all.Tasks == nil {
-				all.Tasks = []web.Row{} // an empty list in JSON
-			}
+		switch n := len(some.Tasks); {
+		case n < query.Limit || len(all.Tasks) == limit:
 			return all, nil
+		case steady:
+			query.After = some.Tasks[n-1].ID
+		default:
+			query.Offset += n
 		}
 	}
 }

@@ -93,26 +93,61 @@ func (q *queueView) Tasks(ctx context.Context, query web.Query) (web.Tasks, erro
 	}
 	order, limit := sorting(query.Sort), cmp.Or(query.Limit, web.DefaultLimit)
 	out := web.Tasks{Tasks: []web.Row{}}
+	var unknown error
 	err := q.look(ctx, func(v scheduler.View) {
-		var found []*task.Task // the first of them, up to the end of the page
-		most := query.Offset + limit
+		var after *task.Task
+		if query.After != "" {
+			if after = v.Task(task.ID(query.After)); after == nil {
+				unknown = web.BadRequest("after=%s: there is no such task", cutText(query.After, 100))
+				return
+			}
+		}
+		best := &foremost{order: order, most: query.Offset + limit}
 		for t := range v.Tasks() {
 			if !fits(v, t, &query) {
 				continue
 			}
 			out.Total++
-			if found = append(found, t); len(found) >= 2*most+1000 {
-				slices.SortFunc(found, order)
-				found = found[:most]
+			if after == nil || order(t, after) > 0 {
+				best.add(t)
 			}
 		}
-		slices.SortFunc(found, order)
+		found := best.sorted()
 		from := min(query.Offset, len(found))
 		for _, t := range found[from:min(from+limit, len(found))] {
 			out.Tasks = append(out.Tasks, row(v, t))
 		}
 	})
-	return out, err
+	return out, cmp.Or(err, unknown)
+}
+
+// foremost keeps the first of many tasks by an order: so many, and some that it has
+// not yet left out.
+type foremost struct {
+	order func(a, b *task.Task) int
+	most  int
+	found []*task.Task
+	last  *task.Task // who comes behind it is not among them; nil: not known yet
+}
+
+func (f *foremost) add(t *task.Task) {
+	if f.last != nil && f.order(t, f.last) > 0 {
+		return
+	}
+	if f.found = append(f.found, t); len(f.found) >= 2*f.most+1000 {
+		f.cut()
+		f.last = f.found[f.most-1]
+	}
+}
+
+func (f *foremost) cut() {
+	slices.SortFunc(f.found, f.order)
+	f.found = f.found[:min(len(f.found), f.most)]
+}
+
+func (f *foremost) sorted() []*task.Task {
+	f.cut()
+	return f.found
 }
 
 func fits(v scheduler.View, t *task.Task, q *web.Query) bool {

@@ -95,6 +95,11 @@ func TestQuestions(t *testing.T) {
 		{web.Query{States: []string{"failed"}}, 10_000, "task-0", 100},
 		{web.Query{States: []string{"failed"}, Offset: 9_990}, 10_000, "task-99900", 10},
 		{web.Query{Offset: 200_000}, 100_000, "", 0},
+		{web.Query{After: "task-99989"}, 100_000, "task-99990", 10},
+		{web.Query{After: "task-99989", Offset: 4}, 100_000, "task-99994", 6},
+		{web.Query{After: "task-99999"}, 100_000, "", 0},
+		{web.Query{After: "task-5", Match: "task-9999?", Sort: "-id"}, 10, "", 0},
+		{web.Query{After: "task-99995", Match: "task-9999?", Sort: "-id"}, 10, "task-99994", 5},
 		{web.Query{Match: "task-9999?"}, 10, "task-99990", 10},
 		{web.Query{Match: "task-9999?", Sort: "-id"}, 10, "task-99999", 10},
 		{web.Query{Agent: "h1", States: []string{"running"}}, 100, "task-1", 100},
@@ -106,7 +111,7 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("%+v: %d of %d, first %+v, %v", tt.query, len(got.Tasks), got.Total, got.Tasks[:min(1, len(got.Tasks))], err)
 		}
 	}
-	for _, bad := range []web.Query{{Sort: "size"}, {States: []string{"done"}}, {Match: "["}, {Limit: 1001}, {Offset: -1}} {
+	for _, bad := range []web.Query{{Sort: "size"}, {States: []string{"done"}}, {Match: "["}, {Limit: 1001}, {Offset: -1}, {After: "nobody"}} {
 		if _, err := q.Tasks(t.Context(), bad); err == nil {
 			t.Errorf("%+v: no error", bad)
 		}
@@ -156,4 +161,51 @@ func TestDetailHidesSecrets(t *testing.T) {
 	if err != nil || !slices.Equal(got.URIs, []string{"https://…@h/x?…"}) || strings.Contains(fmt.Sprintf("%+v", got), "hidden") {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+// TestListed: a list is whole, and in order, however it is read page by page; also
+// when the task that a page ended with is gone.
+func TestListed(t *testing.T) {
+	q := hundredThousand(t)
+	for _, tt := range []struct {
+		query web.Query
+		limit int
+		want  int
+	}{
+		{web.Query{States: []string{"failed"}}, 0, 10_000},
+		{web.Query{States: []string{"failed"}, Sort: "-id"}, 0, 10_000},
+		{web.Query{States: []string{"failed"}, Sort: "ended"}, 0, 10_000},
+		{web.Query{States: []string{"failed"}, Sort: "order"}, 2_500, 2_500},
+		{web.Query{States: []string{"held"}}, 0, 0},
+	} {
+		all, err := listed(t.Context(), q, tt.query, tt.limit)
+		if err != nil || len(all.Tasks) != tt.want || all.Tasks == nil {
+			t.Fatalf("%+v: %d tasks, %v", tt.query, len(all.Tasks), err)
+		}
+		before := ""
+		for _, row := range all.Tasks {
+			if tt.query.Sort == "-id" && before != "" && row.ID >= before {
+				t.Fatalf("%+v: %s behind %s", tt.query, row.ID, before)
+			}
+			before = row.ID
+		}
+	}
+	f := newFakeQueue(t)
+	for i := range 2500 {
+		f.tasks = append(f.tasks, web.Task{Row: web.Row{ID: fmt.Sprint("t", i)}})
+	}
+	all, err := listed(t.Context(), vanishing{f}, web.Query{}, 0)
+	if err != nil || len(all.Tasks) != 2500 {
+		t.Errorf("%d tasks, %v", len(all.Tasks), err)
+	}
+}
+
+// vanishing is a queue in which the task is gone behind which a page is to begin.
+type vanishing struct{ *fakeQueue }
+
+func (v vanishing) Tasks(ctx context.Context, q web.Query) (web.Tasks, error) {
+	if q.After != "" {
+		q.After = "nobody"
+	}
+	return v.fakeQueue.Tasks(ctx, q)
 }

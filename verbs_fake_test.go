@@ -86,6 +86,12 @@ func (f *fakeQueue) Tasks(_ context.Context, q web.Query) (web.Tasks, error) {
 	f.queries = append(f.queries, q)
 	out := web.Tasks{Total: len(f.tasks)}
 	from := min(q.Offset, len(f.tasks))
+	if q.After != "" {
+		from = 1 + slices.IndexFunc(f.tasks, func(t web.Task) bool { return t.ID == q.After })
+		if from == 0 {
+			return web.Tasks{}, web.BadRequest("after=%s: there is no such task", q.After)
+		}
+	}
 	for _, t := range f.tasks[from:min(from+q.Limit, len(f.tasks))] {
 		out.Tasks = append(out.Tasks, t.Row)
 	}

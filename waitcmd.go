@@ -173,7 +173,7 @@ func (w *waiter) follow(ctx context.Context, client *web.Client) error {
 
 // due tells whether it is time to ask again.
 func (w *waiter) due() bool {
-	since, pause := time.Since(w.asked), max(oftenEnough, share*w.took)
+	since, pause := time.Since(w.asked), min(max(oftenEnough, share*w.took), askAnyway)
 	return since >= pause && (w.stale || since >= askAnyway)
 }
 

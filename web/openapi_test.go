@@ -53,6 +53,7 @@ var operations = []operation{
 		{"query", "agent", "string", "Only tasks whose last launch was on this agent, by its id or host."},
 		{"query", "match", "string", "Only tasks whose id matches this pattern: * for any text, ? for a character, [a-z] for one of several."},
 		{"query", "sort", "string", "What the list is sorted by: " + or(SortNames) + ". A - before it turns the order around. The default is order: by priority, then as they came."},
+		{"query", "after", "string", "Only what comes after the task with this id, as it is sorted now; this is how a long list is read page by page."},
 		{"query", "offset", "integer", "How many of them to leave out at the beginning."},
 		{"query", "limit", "integer", "How many to list: 1 to 1000, by default 100."},
 	}, nil, Tasks{}, "bad_request"},
@@ -286,7 +287,7 @@ func TestCodes(t *testing.T) {
 // answer names all that are.
 func TestParametersDescribed(t *testing.T) {
 	s := readSpec(t)
-	values := map[string]string{"state": "idle", "label": "a=b", "sort": "id", "offset": "1", "limit": "1", "stream": "stdout", "attempt": "1", "tail": "1", "follow": "1", "folder": "/"}
+	values := map[string]string{"state": "idle", "label": "a=b", "sort": "id", "after": "a", "offset": "1", "limit": "1", "stream": "stdout", "attempt": "1", "tail": "1", "follow": "1", "folder": "/"}
 	dir, _, _ := serveQueue(t, full(), NewHub())
 	for path, methods := range s.Paths {
 		for method, op := range methods {

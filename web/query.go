@@ -95,12 +95,14 @@ func (q *Query) set(name string, given []string) error {
 		q.Match = value
 	case "sort":
 		q.Sort = value
+	case "after":
+		q.After = value
 	case "offset":
 		q.Offset, ok = number(value, 0)
 	case "limit":
 		q.Limit, ok = number(value, 1)
 	default:
-		return BadRequest("there is no parameter %s; want state, label, group, agent, match, sort, offset or limit", cut(name, 50))
+		return BadRequest("there is no parameter %s; want state, label, group, agent, match, sort, after, offset or limit", cut(name, 50))
 	}
 	if !ok {
 		return BadRequest("%s=%s makes no sense", name, cut(value, 50))
@@ -124,6 +126,7 @@ func (q Query) encode() string {
 	set("agent", q.Agent)
 	set("match", q.Match)
 	set("sort", q.Sort)
+	set("after", q.After)
 	if q.Offset != 0 {
 		set("offset", strconv.Itoa(q.Offset))
 	}

@@ -82,6 +82,7 @@ type Query struct {
 	Agent  string // its id or host
 	Match  string // a pattern as path.Match has it, for the id
 	Sort   string // order (the default), id, state, submitted, started, ended, attempts; "-" in front turns it around
+	After  string // only what comes after the task with this id; as it stands now
 	Offset int
 	Limit  int // 0: 100; at most 1,000
 }
