@@ -265,11 +265,12 @@ type hook struct {
 	t    *testing.T
 	url  string
 	got  chan notice.Message
+	left chan struct{} // a try without an answer has ended before the test
 	over chan struct{}
 }
 
 func startHook(t *testing.T, answers func(n int) int) *hook {
-	h := &hook{t: t, got: make(chan notice.Message, 100), over: make(chan struct{})}
+	h := &hook{t: t, got: make(chan notice.Message, 100), left: make(chan struct{}, 100), over: make(chan struct{})}
 	n := make(chan int, 1)
 	n <- 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -285,7 +286,11 @@ func startHook(t *testing.T, answers func(n int) int) *hook {
 		status := answers(i)
 		h.got <- m
 		if status == 0 {
-			<-h.over
+			select {
+			case <-h.over:
+			case <-r.Context().Done():
+				h.left <- struct{}{}
+			}
 			return
 		}
 		w.WriteHeader(status)
@@ -397,8 +402,13 @@ func TestNoticeHoldsUpNothing(t *testing.T) {
 		tasks = append(tasks, fmt.Sprintf("{id: t%d, command: 'echo %d >>%s/starts'}", i, i, dir))
 	}
 	writeTasks(t, dir, tasksYAML(tasks...)+"on_failure: {url: '"+h.url+"'}\n")
-	p := startIn(t, dir, "--progress", "none")
+	// There is room for one task at a time: all but bad begin when it has ended.
+	p := startIn(t, dir, "--progress", "none", "--resources", "cpus:0.1;mem:32;disk:1")
 	first := h.next()
+	waitLines(t, filepath.Join(dir, "starts"), 5) // long before the 10 s that a try may take
+	if len(h.left) > 0 {
+		t.Error("they ran only when the first try was over")
+	}
 	waitLines(t, filepath.Join(dir, "starts"), 20)
 	p.killed()
 	p = startIn(t, dir, "--progress", "none")

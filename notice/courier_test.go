@@ -206,6 +206,27 @@ func TestFewAtATime(t *testing.T) {
 	})
 }
 
+// Who owes a notice waits for no try, however many are under way.
+func TestOweWaitsForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook()
+		b.takes = time.Hour
+		c := b.start()
+		defer c.Close()
+		began := time.Now()
+		for i := range 2*maxTrying + 1 {
+			c.Owe(owes(fmt.Sprint(i)))
+			synctest.Wait() // it is being tried, or waits for those that are
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %s", took)
+		}
+		if b.trying != maxTrying {
+			t.Errorf("%d are under way, not %d", b.trying, maxTrying)
+		}
+	})
+}
+
 // A receiver that is away holds up no other.
 func TestOneIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
