@@ -403,6 +403,9 @@ func TestExecutorIdle(t *testing.T) {
 		}
 	}
 	t.Logf("%d finished, %d found an executor that ended, of %d executors", finished, lost, executors)
+	if finished == 0 {
+		t.Error("not one finished")
+	}
 	f.wait("end of "+id(), func() bool { _, gone := f.failed[id()]; return gone })
 	for x, status := range f.failed {
 		if status != 0 {
