@@ -125,39 +125,49 @@ func TestCommandTimeout(t *testing.T) {
 			if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 				t.Fatal(err)
 			}
+			// With hold no open of the fifo blocks, so that the command may be
+			// killed wherever it is.
+			hold, read := openFIFO(t, fifo, os.O_RDWR), openFIFO(t, fifo, os.O_RDONLY)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			began := make(chan struct{})
-			gone := make(chan error, 1)
-			go func() { // reads until the last holder of the other end is gone
-				f, err := os.Open(fifo)
-				close(began)
-				if err == nil {
-					_, err = io.Copy(io.Discard, f)
-					f.Close()
-				}
-				gone <- err
-			}()
 			ended := make(chan error, 1)
 			go func() {
-				ended <- d.Deliver(ctx, toCommand(t, "trap '' TERM; exec 3>fifo; sleep 1000 & sleep 1000", Message{}))
+				ended <- d.Deliver(ctx, toCommand(t, "trap '' TERM; exec 3>fifo; echo >&3; sleep 1000 & sleep 1000", Message{}))
 			}()
-			<-began
-			if tt.ends {
+			if tt.ends { // once the command is there
+				soon(t, read)
+				if _, err := io.ReadFull(read, make([]byte, 1)); err != nil {
+					t.Fatal(err)
+				}
 				cancel()
 			}
 			if err := <-ended; err == nil || err.Error() != tt.want {
 				t.Errorf("error %v, not %q", err, tt.want)
 			}
-			select {
-			case err := <-gone:
-				if err != nil {
-					t.Error(err)
-				}
-			case <-time.After(20 * time.Second):
-				t.Error("something that it started lives on")
+			hold.Close()
+			soon(t, read)
+			if _, err := io.Copy(io.Discard, read); err != nil { // until the last holder of the other end is gone
+				t.Errorf("something that it started lives on: %v", err)
 			}
 		})
+	}
+}
+
+func openFIFO(t *testing.T, path string, how int) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(path, how, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// soon bounds the reads to come.
+func soon(t *testing.T, f *os.File) {
+	t.Helper()
+	if err := f.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
 	}
 }
 
