@@ -8,13 +8,16 @@ import (
 	"io"
 	"maps"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	lib "github.com/mesos/mesos-go/api/v1/lib"
@@ -208,56 +211,110 @@ func TestRemoteHostile(t *testing.T) {
 	}
 }
 
+// pipe is a door to an agent over a network in memory, for tests with synctest:
+// no socket, so that time moves only when everybody waits.
+type pipe struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	client http.Transport
+}
+
+func (p *pipe) Agent(context.Context, string) (string, error) { return "http://agent", nil }
+func (p *pipe) Do(r *http.Request) (*http.Response, error)    { return p.client.RoundTrip(r) }
+func (p *pipe) Close() error                                  { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *pipe) Addr() net.Addr                                { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5051} }
+func (p *pipe) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// agentInBubble is startAgent within a bubble, with the time that a call has by
+// default. Agent and connections end with it.
+func agentInBubble(t *testing.T, files map[string]string) (*fakeAgent, *Remote) {
+	a := &fakeAgent{t: t, tree: newTree(t, files)}
+	p := &pipe{conns: make(chan net.Conn), closed: make(chan struct{})}
+	p.client.DialContext, p.client.DisableCompression = p.dial, true
+	s := &http.Server{Handler: a}
+	go s.Serve(p)
+	t.Cleanup(func() { p.client.CloseIdleConnections(); s.Close() })
+	return a, &Remote{Door: p}
+}
+
 // TestRemoteSlow: an agent that does not answer, or not on, is given up.
 func TestRemoteSlow(t *testing.T) {
-	a, remote := startAgent(t, nil)
-	remote.timeout = 50 * time.Millisecond
-	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path == "/files/download" {
-			w.Header().Set("Content-Length", "1000000")
-			_, _ = io.WriteString(w, "begin")
-			_ = http.NewResponseController(w).Flush()
+	synctest.Test(t, func(t *testing.T) {
+		a, remote := agentInBubble(t, nil)
+		a.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/files/download" {
+				w.Header().Set("Content-Length", "1000000")
+				_, _ = io.WriteString(w, "begin")
+				_ = http.NewResponseController(w).Flush()
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+			return true
 		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done()
-		return true
-	}
-	if _, err := remote.List(t.Context(), testLaunch, ""); err == nil || final(err) || !strings.Contains(err.Error(), "no answer within 50ms") {
-		t.Errorf("list: %v", err)
-	}
-	r, err := remote.Open(t.Context(), testLaunch, "x", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if got, err := io.ReadAll(r); string(got) != "begin" || !errors.Is(err, errSilent) || final(err) {
-		t.Errorf("download: %q, %v", got, err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := remote.List(ctx, testLaunch, ""); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
+		began := time.Now()
+		if _, err := remote.List(t.Context(), testLaunch, ""); err == nil || final(err) || !strings.Contains(err.Error(), "no answer within 30s") {
+			t.Errorf("list: %v", err)
+		}
+		if took := time.Since(began); took != defaultTimeout {
+			t.Errorf("list: it took %s", took)
+		}
+		r, err := remote.Open(t.Context(), testLaunch, "x", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		began = time.Now()
+		if got, err := io.ReadAll(r); string(got) != "begin" || !errors.Is(err, errSilent) || final(err) {
+			t.Errorf("download: %q, %v", got, err)
+		}
+		if took := time.Since(began); took != defaultTimeout {
+			t.Errorf("download: it took %s", took)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := remote.List(ctx, testLaunch, ""); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+	})
 }
 
 // TestRemoteSlowReader: that we are slow is no silence of the agent.
 func TestRemoteSlowReader(t *testing.T) {
-	text := strings.Repeat("0123456789", 1_000_000)
-	_, remote := startAgent(t, map[string]string{"x": text})
-	remote.timeout = 200 * time.Millisecond
-	r, err := remote.Open(t.Context(), testLaunch, "x", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	first := make([]byte, 10)
-	if _, err := io.ReadFull(r, first); err != nil {
-		t.Fatal(err)
-	}
-	<-time.After(3 * remote.timeout)
-	if rest, err := io.ReadAll(r); string(first)+string(rest) != text || err != nil {
-		t.Errorf("%d bytes, %v", len(rest), err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		text := strings.Repeat("0123456789", 1_000_000)
+		_, remote := agentInBubble(t, map[string]string{"x": text})
+		r, err := remote.Open(t.Context(), testLaunch, "x", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		first := make([]byte, 10)
+		if _, err := io.ReadFull(r, first); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * defaultTimeout)
+		if rest, err := io.ReadAll(r); string(first)+string(rest) != text || err != nil {
+			t.Errorf("%d bytes, %v", len(rest), err)
+		}
+	})
 }
 
 // TestRemoteDownloads: an answer to a range that is not the range asked for is
