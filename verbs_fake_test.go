@@ -33,7 +33,7 @@ type fakeQueue struct {
 	selections map[string]web.Selection // by verb, the last one
 	files      []string
 	folder     string
-	looked     chan struct{} // a task, or the status, was asked for
+	looked     chan struct{} // a task, a page of them, or the status was asked for
 	mute       bool          // it ends instead of an answer to a change
 	slips      []error       // that come first when they are
 }
@@ -83,6 +83,7 @@ func (f *fakeQueue) slip() (err error) {
 func (f *fakeQueue) Tasks(_ context.Context, q web.Query) (web.Tasks, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer func() { f.looked <- struct{}{} }()
 	f.queries = append(f.queries, q)
 	out := web.Tasks{Total: len(f.tasks)}
 	from := min(q.Offset, len(f.tasks))
@@ -190,7 +191,7 @@ func callCmdq(args ...string) said {
 	return s
 }
 
-// row is a task with what every list has.
+// aTask is a task with what every list has.
 func aTask(id, state string) web.Task {
 	return web.Task{Row: web.Row{ID: id, State: state, Command: "echo " + id, Submitted: "2026-11-21T10:00:00.000Z"}, KillGrace: "3s", Executor: "command"}
 }

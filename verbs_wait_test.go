@@ -22,7 +22,7 @@ func (f *fakeQueue) inBackground(verb string, args ...string) <-chan said {
 	return done
 }
 
-// ends is what it said, which is soon.
+// endOf is what it said, which is soon.
 func endOf(t *testing.T, done <-chan said) said {
 	t.Helper()
 	select {
@@ -34,7 +34,7 @@ func endOf(t *testing.T, done <-chan said) said {
 	}
 }
 
-// await waits until a task, or the status, was asked for so often.
+// await waits until a task, a page of them, or the status was asked for so often.
 func (f *fakeQueue) await(t *testing.T, times int) {
 	t.Helper()
 	for range times {
@@ -54,12 +54,7 @@ func TestWaitForSome(t *testing.T) {
 	f.set("d", "failed") // is nothing to it
 	f.set("b", "running")
 	f.set("b", "finished")
-	select {
-	case got := <-done:
-		t.Fatalf("it did not wait: %+v", got)
-	case <-time.After(300 * time.Millisecond):
-	}
-	f.set("a", "finished")
+	f.set("a", "finished") // what it says of a shows that it waited for this
 	if got := endOf(t, done); got.status != 0 || got.out != "c finished\nb finished\na finished\n" || got.err != "" {
 		t.Errorf("wait: %+v", got)
 	}
@@ -107,12 +102,12 @@ func TestWaitTimeout(t *testing.T) {
 	f := newFakeQueue(t)
 	f.tasks = []web.Task{aTask("a", "running"), aTask("b", "finished")}
 	f.status = web.Status{Tasks: 2, States: map[string]int{"running": 1, "finished": 1}}
-	got := f.cmdq("wait", "--timeout", "300ms", "a", "b")
-	if got.status != exitTimeout || got.out != "" || got.err != "cmdq: after 300ms 1 task had not ended: a (running)\n" {
+	// Long enough for a slow machine to ask and be answered.
+	some, all := f.inBackground("wait", "--timeout", "3s", "a", "b"), f.inBackground("wait", "--timeout", "3s")
+	if got := endOf(t, some); got.status != exitTimeout || got.out != "" || got.err != "cmdq: after 3s 1 task had not ended: a (running)\n" {
 		t.Errorf("of some: %+v", got)
 	}
-	got = f.cmdq("wait", "--timeout", "300ms")
-	if got.status != exitTimeout || got.err != "cmdq: after 300ms 1 of 2 tasks have not ended\n" {
+	if got := endOf(t, all); got.status != exitTimeout || got.out != "" || got.err != "cmdq: after 3s 1 of 2 tasks have not ended\n" {
 		t.Errorf("of all: %+v", got)
 	}
 }
@@ -146,19 +141,7 @@ func TestWaitForMany(t *testing.T) {
 		f.tasks, args = append(f.tasks, aTask(id, "running")), append(args, id)
 	}
 	done := f.inBackground("wait", args...)
-	for { // until it listens and has asked
-		f.mu.Lock()
-		asked := len(f.queries)
-		f.mu.Unlock()
-		if asked >= 2 {
-			break
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case got := <-done:
-			t.Fatalf("it did not wait: %+v", got)
-		}
-	}
+	f.await(t, 2) // a page each
 	for _, id := range args {
 		f.set(id, "finished")
 	}
