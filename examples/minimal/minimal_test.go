@@ -22,18 +22,20 @@ func TestMain(m *testing.M) {
 
 // TestMinimal runs the scheduler, which runs five tasks with the executor.
 func TestMinimal(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	bin := t.TempDir()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", bin, "./scheduler", "./executor").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./scheduler", "./executor").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // not of the build, which may take that long
+	defer cancel()
 	work := t.TempDir()
 	cluster, err := local.Start(local.Config{WorkDir: work, Resources: "cpus:1;mem:1000;disk:1000", AllocationInterval: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
 		if err := cluster.Stop(ctx); err != nil {
 			t.Error(err)
 		}
