@@ -141,6 +141,9 @@ func TestExecutorKillIgnored(t *testing.T) {
 		f.waitState(id, lib.TASK_RUNNING)
 		f.waitOutput("x1", id, "up\n")
 	}
+	if f.processesOf("stubborn") == nil {
+		t.Error("it runs, and has no process")
+	}
 	began := time.Now()
 	f.kill("stubborn")
 	f.kill("docile")
@@ -157,7 +160,7 @@ func TestExecutorKillIgnored(t *testing.T) {
 	if out := f.output("x1", "stubborn", "stdout"); out != "up\nTERM\n" {
 		t.Errorf("it wrote %q: not one SIGTERM", out)
 	}
-	if left := processesWith("tasks/stubborn"); left != nil {
+	if left := f.processesOf("stubborn"); left != nil {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -209,7 +212,7 @@ func TestExecutorAgentRestarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		touch(t, dir, "gate") // the short ones end now
-		f.waitGone("/tasks/short-")
+		f.waitGone("short-")
 		if err := f.cluster.StartAgent(0, false); err != nil {
 			t.Fatal(err)
 		}
@@ -280,12 +283,13 @@ func TestExecutorAgentRestartsBusy(t *testing.T) {
 	}
 }
 
-// waitGone waits until no process of a task is left.
-func (f *testFramework) waitGone(text string) {
+// waitGone waits until no process of these tasks is left. Nobody tells us: the
+// agent is dead or hangs, or we are away.
+func (f *testFramework) waitGone(task string) {
 	f.t.Helper()
-	for end := time.Now().Add(executorPatience); processesWith(text) != nil; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(executorPatience); f.processesOf(task) != nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			f.t.Fatalf("still there: %v", processesWith(text))
+			f.t.Fatalf("still there: %v", f.processesOf(task))
 		}
 	}
 }
@@ -309,7 +313,7 @@ func TestExecutorAgentUnreachable(t *testing.T) {
 	}
 	f.waitAll(all, lib.TASK_UNREACHABLE)
 	touch(t, dir, "gate")
-	f.waitGone("/tasks/short-")
+	f.waitGone("short-")
 	if err := f.cluster.ResumeAgent(0); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +342,7 @@ func TestExecutorSchedulerAway(t *testing.T) {
 	f.run(f.cmdqExecutor("x1"), tasks)
 	f.wait("first update", func() bool { return len(f.told) > 0 })
 	f.conn.Close()
-	f.waitGone("/tasks/t-")
+	f.waitGone("t-")
 	f.deaf = false
 	f.connect()
 	f.waitAll(tasks, lib.TASK_FINISHED)

@@ -290,11 +290,18 @@ func (f *testFramework) output(executorID, id, name string) string {
 	return string(data)
 }
 
-// processesWith lists the processes whose environment has a text.
-func processesWith(text string) (pids []string) {
+// processesOf lists the processes of the tasks of ours whose ids begin so. Those
+// of other tests may have the same ids.
+func (f *testFramework) processesOf(task string) []string {
+	return processesWith(f.id.Value, "/tasks/"+task)
+}
+
+// processesWith lists the processes whose environment has all these texts.
+func processesWith(texts ...string) (pids []string) {
 	found, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range found {
-		if env, err := os.ReadFile(path); err == nil && strings.Contains(string(env), text) {
+		env, err := os.ReadFile(path) // it may have ended
+		if err == nil && !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(string(env), text) }) {
 			pids = append(pids, strings.Split(path, "/")[2])
 		}
 	}
@@ -352,7 +359,7 @@ func TestExecutorRuns(t *testing.T) {
 	if r := f.last("slow").Reason; r == nil || *r != lib.REASON_MAX_COMPLETION_TIME_REACHED {
 		t.Errorf("slow: reason %v", r)
 	}
-	if left := processesWith("tasks/token"); left != nil {
+	if left := f.processesOf("token"); left != nil {
 		t.Errorf("left of a task that has ended: %v", left)
 	}
 	f.shutDown("x1", "hello")
