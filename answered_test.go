@@ -12,7 +12,8 @@ import (
 	"cmdq/web"
 )
 
-// dialed waits until a cmdq answers for a state directory.
+// dialed waits until a cmdq answers for a state directory. It says nothing of
+// that, at this log level.
 func dialed(t *testing.T, dir string) *web.Client {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {

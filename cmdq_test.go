@@ -38,7 +38,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// waitFor waits until a file holds a line that matches: "waitfor FILE TEXT".
+// waitFor waits until a file holds a text: "waitfor FILE TEXT". Who writes it is
+// another process, which tells nobody.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: waitfor FILE TEXT")

@@ -266,7 +266,7 @@ func (f *testFramework) shutDown(id, task string) {
 	f.wait("end of "+id, func() bool { _, gone := f.failed[id]; return gone })
 }
 
-// waitOutput waits until a task has written a text.
+// waitOutput waits until a task has written a text. Mesos tells nobody of that.
 func (f *testFramework) waitOutput(executorID, id, text string) {
 	f.t.Helper()
 	for end := time.Now().Add(executorPatience); f.output(executorID, id, "stdout") != text; time.Sleep(time.Millisecond) {

@@ -148,7 +148,8 @@ func childrenOf(t *testing.T, pid int) []int {
 	return out
 }
 
-// waitLines waits until a file has so many lines.
+// waitLines waits until a file has so many lines. Commands write it, which tell
+// nobody.
 func waitLines(t testing.TB, name string, n int) []string {
 	t.Helper()
 	var lines []string

@@ -179,7 +179,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// pid waits until the command of longTask has written down its number.
+// pid waits until the command of longTask has written down its number, which it
+// tells nobody.
 func (p *program) pid() string {
 	p.t.Helper()
 	pattern := filepath.Join(p.dir, ".cmdq/local/slaves/*/frameworks/*/executors/long/runs/*/pid")

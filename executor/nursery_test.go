@@ -101,7 +101,8 @@ func (p *nurseryProcess) hear(want string) {
 	}
 }
 
-// pids waits for the processes that a command wrote down in its stdout.
+// pids waits for the processes that a command wrote down in its stdout: it has
+// nothing else to tell us by.
 func (p *nurseryProcess) pids(id string, n int) []int {
 	p.t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -123,7 +124,8 @@ func (p *nurseryProcess) pids(id string, n int) []int {
 	return nil
 }
 
-// gone waits until processes have ended; at once says that they must have.
+// gone waits until processes have ended; at once says that they must have. They
+// are no children of ours, so nobody tells us.
 func gone(t *testing.T, pids []int, atOnce bool) {
 	t.Helper()
 	end := time.Now().Add(10 * time.Second)

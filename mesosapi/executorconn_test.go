@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/executor"
@@ -251,7 +252,10 @@ func TestExecutorConnCloses(t *testing.T) {
 	})
 	a.Subscribe(&executor.Call_Subscribe{})
 	<-f.calls
-	for len(a.Incoming()) < maxHeard {
+	for deadline := time.Now().Add(patience); len(a.Incoming()) < maxHeard; { // nobody tells how much waits there
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events wait to be read, want %d", len(a.Incoming()), maxHeard)
+		}
 		runtime.Gosched()
 	}
 	a.Close()
