@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -113,7 +114,7 @@ func TestCollectorTries(t *testing.T) {
 				c.Add(q)
 				time.Sleep(time.Minute)
 				got, at, ok := r.of("x")
-				if !ok || at != tt.after || fmt.Sprint(got.Err) != cmpOr(tt.err, "<nil>") {
+				if !ok || at != tt.after || fmt.Sprint(got.Err) != cmp.Or(tt.err, "<nil>") {
 					t.Errorf("%+v after %s, want %q after %s", got, at, tt.err, tt.after)
 				}
 				if got := len(contents(t, dir)) == 1; got != (tt.err == "") {
@@ -122,13 +123,6 @@ func TestCollectorTries(t *testing.T) {
 			})
 		})
 	}
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
 }
 
 // TestCollectorSweeps: of what could not be fetched nothing stays.

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// content is what commands of these tests make: binary, and larger than a part.
+// makeContent is what commands of these tests make: binary, and larger than a part.
 const makeContent = `printf 'a\0b\377c\r\n' >bin; head -c 300000 /dev/zero >large; printf end >>large
 mkdir -p sub/deeper empty; echo x >sub/y; chmod 755 sub/y; echo z >sub/deeper/z
 ln -s sub lsub; ln -s sub/y ly; ln -s nowhere dangling; ln -s /etc/passwd evil; ln -s .. up; mkfifo fifo
