@@ -177,8 +177,9 @@ func TestFetchResumes(t *testing.T) {
 		}
 		return -1
 	}
+	launch := testLaunch
 	try := func() error {
-		_, err := Fetch(t.Context(), f, testLaunch, wanted("big"), Place{dir, "t"})
+		_, err := Fetch(t.Context(), f, launch, wanted("big"), Place{dir, "t"})
 		return err
 	}
 	for range 3 {
@@ -199,7 +200,7 @@ func TestFetchResumes(t *testing.T) {
 	for what, change := range map[string]func(){
 		"time":   func() { f.changed["big"] = time.Unix(5, 0) },
 		"size":   func() { f.files["big"] = text + "x" },
-		"launch": func() { testLaunch.Task = "t.2" },
+		"launch": func() { launch.Task = "t.2" },
 	} {
 		f.cut, f.opens = func(string, int64) int64 { return 200_000 }, nil
 		if err := try(); err == nil {
@@ -214,7 +215,6 @@ func TestFetchResumes(t *testing.T) {
 			t.Errorf("another %s: %d files", what, len(got))
 		}
 	}
-	testLaunch.Task = "t.1"
 }
 
 // TestFetchChanged: a file that changes while it is fetched is not taken.
@@ -256,14 +256,15 @@ func TestFetchInTheWay(t *testing.T) {
 	for name, tt := range map[string]struct {
 		make func(dir string) error
 		want string
+		late bool // it is known only when files are moved to their places
 	}{
-		"a directory":             {func(dir string) error { return os.MkdirAll(filepath.Join(dir, "t/a"), 0o755) }, "t/a: a directory is in the way of a file"},
-		"a file":                  {func(dir string) error { writeFile(t, filepath.Join(dir, "t/sub"), "x"); return nil }, "t/sub: a file is in the way"},
-		"a file for the place":    {func(dir string) error { writeFile(t, filepath.Join(dir, "t"), "x"); return nil }, "/t"},
-		"a link out of the place": {func(dir string) error { return os.Symlink(outside, filepath.Join(dir, "t")) }, "escapes"},
+		"a directory":             {func(dir string) error { return os.MkdirAll(filepath.Join(dir, "t/a"), 0o755) }, "t/a: a directory is in the way of a file", false},
+		"a file":                  {func(dir string) error { writeFile(t, filepath.Join(dir, "t/sub"), "x"); return nil }, "t/sub: a file is in the way", false},
+		"a file for the place":    {func(dir string) error { writeFile(t, filepath.Join(dir, "t"), "x"); return nil }, "/t", false},
+		"a link out of the place": {func(dir string) error { return os.Symlink(outside, filepath.Join(dir, "t")) }, "escapes", false},
 		"a link out of sub": {func(dir string) error {
 			return errors.Join(os.MkdirAll(filepath.Join(dir, "t"), 0o755), os.Symlink(outside, filepath.Join(dir, "t/sub")))
-		}, "escapes"},
+		}, "escapes", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -274,6 +275,9 @@ func TestFetchInTheWay(t *testing.T) {
 			_, err := Fetch(t.Context(), f, testLaunch, wanted("*"), Place{dir, "t"})
 			if err == nil || !final(err) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %s", err, tt.want)
+			}
+			if f.reads+len(f.opens) > 0 && !tt.late {
+				t.Error("it was fetched")
 			}
 		})
 	}
@@ -308,7 +312,7 @@ func TestFetchHostile(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		entry func(dir string, list []Entry) []Entry
-		want  string
+		want  string // of the error; "": there is none
 	}{
 		"up":           {names("../x"), "a path and no name"},
 		"absolute":     {names("/etc/passwd"), "a path and no name"},
@@ -323,7 +327,7 @@ func TestFetchHostile(t *testing.T) {
 		"very large": {func(string, []Entry) []Entry {
 			return []Entry{{Name: "a", Size: math.MaxInt64, Mode: 0o644}}
 		}, "bytes more are needed"},
-		"negative": {func(string, []Entry) []Entry { return []Entry{{Name: "a", Size: -1, Mode: 0o644}} }, ""},
+		"negative": {func(string, []Entry) []Entry { return []Entry{{Name: "a", Size: -1, Mode: 0o644}} }, "-1 bytes more are needed"},
 		"deep": {func(string, []Entry) []Entry {
 			return []Entry{{Name: "d", Mode: fs.ModeDir | 0o755}}
 		}, "deeper than 64 directories"},
@@ -342,8 +346,8 @@ func TestFetchHostile(t *testing.T) {
 			f := newTree(t, map[string]string{"a": "x", "d": "", "b": ""})
 			f.entry = tt.entry
 			_, err := Fetch(t.Context(), f, testLaunch, wanted("*"), Place{filepath.Join(top, "outputs"), "t"})
-			if tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-				t.Errorf("%v, want %s", err, tt.want)
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
 			}
 			for name := range contents(t, top) {
 				if !strings.HasPrefix(name, "outputs/t/") && name != "outputs/t/" {
