@@ -361,9 +361,15 @@ func TestExecutorToken(t *testing.T) {
 	})
 	for _, id := range []string{"own", "parent"} {
 		f.wait("end of "+id, func() bool { return f.ended(id) })
-		if out := f.output("x1", id, "stdout"); out != "" && !(id == "parent" && os.Getuid() == 0) {
-			t.Errorf("%s sees a token", id)
-		}
+		out := f.output("x1", id, "stdout")
+		t.Run(id, func(t *testing.T) {
+			if id == "parent" && os.Geteuid() == 0 {
+				t.Skip("nothing is hidden from root")
+			}
+			if out != "" {
+				t.Error("it sees a token")
+			}
+		})
 	}
 }
 

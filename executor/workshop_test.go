@@ -169,17 +169,30 @@ func TestIdentity(t *testing.T) {
 		t.Skipf("this machine has no other user to be: %v", err)
 	}
 	as, err := identity(other)
-	if os.Geteuid() != 0 {
+	t.Run("another user", func(t *testing.T) {
+		if os.Geteuid() == 0 {
+			t.Skip("only who is not root is refused that")
+		}
 		if err == nil || !strings.Contains(err.Error(), "not root") {
 			t.Errorf("as %s: %v, %v", other, as, err)
 		}
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
+	t.Run("another user's room", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("only root runs commands of others")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkRoomOf(t, u, as)
+	})
+}
+
+// checkRoomOf prepares a command of another user.
+func checkRoomOf(t *testing.T, u *user.User, as *syscall.Credential) {
+	t.Helper()
 	sandbox := t.TempDir()
-	j := &job{id: "a", command: &Command{Command: "x", User: other, Files: []CommandFile{{URL: write(t, "f", nil, 0o644), Name: "d/f"}}}}
+	j := &job{id: "a", command: &Command{Command: "x", User: u.Username, Files: []CommandFile{{URL: write(t, "f", nil, 0o644), Name: "d/f"}}}}
 	if ev := prepareIn(t, sandbox, j); ev.err != nil {
 		t.Fatal(ev)
 	}
