@@ -76,6 +76,9 @@ class ExecutorTest(unittest.TestCase):
         recorder.wait_state("other", "TASK_RUNNING")
         driver.killTask({"value": "w"})
         self.assertEqual(recorder.wait_state("w", "TASK_KILLED")["message"], "killed")
+        # What the executor said before it took this one is here by then.
+        self.launch(recorder, driver, self.task(driver, "after", "upper:x"))
+        self.assertEqual(recorder.wait_ended("after")["state"], "TASK_FINISHED")
         self.assertEqual(recorder.states("other"), ["TASK_RUNNING"])
 
     def test_messages_both_ways(self):

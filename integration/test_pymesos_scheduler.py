@@ -133,14 +133,14 @@ class SchedulerTest(unittest.TestCase):
         recorder, driver = self.run_scheduler(command_task("left", "sleep 1000 & sleep 1001"))
         recorder.wait_state("left", "TASK_RUNNING")
         framework_id = driver.framework_id
-        self.assertTrue(eventually(lambda: self.running(framework_id)))
+        self.assertTrue(eventually(self.running))
         driver.stop()
         driver.join()
-        self.assertTrue(eventually(lambda: not self.running(framework_id)), self.running(framework_id))
+        self.assertTrue(eventually(lambda: not self.running()), self.running())
         state = self.cluster.state()
         self.assertIn(framework_id, [f["id"] for f in state["completed_frameworks"]])
 
-    def running(self, framework_id):
+    def running(self):
         return [p for p in self.cluster.processes() if "sleep 100" in p]
 
     def test_two_frameworks_share(self):
