@@ -32,10 +32,11 @@ func (p *program) run() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	p.t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Process.Wait() })
+	cmd := p.cmd // there may be another one later
+	p.t.Cleanup(func() { cmd.Process.Kill(); cmd.Process.Wait() })
 }
 
-// ends waits longer for the end than exits does.
+// ends waits for the end, for so long at most, and checks the status.
 func (p *program) ends(status int, most time.Duration) string {
 	p.t.Helper()
 	timer := time.AfterFunc(most, func() { p.cmd.Process.Kill() })

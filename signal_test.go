@@ -58,28 +58,17 @@ func (w *watched) next() (string, <-chan struct{}) {
 // start runs cmdq in an empty directory that holds this tasks.yaml.
 func start(t *testing.T, tasks string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, dir: t.TempDir()}
-	p.write(tasks)
-	p.cmd = exec.Command(cmdqBinary(t), args...)
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, &p.out
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Process.Wait() })
-	return p
+	dir := t.TempDir()
+	writeTasks(t, dir, tasks)
+	return startIn(t, dir, args...)
 }
 
 // again starts cmdq once more in the same directory.
 func (p *program) again(args ...string) {
 	p.t.Helper()
 	p.out.reset()
-	p.cmd = exec.Command(cmdqBinary(p.t), args...)
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, &p.out
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	cmd := p.cmd
-	p.t.Cleanup(func() { cmd.Process.Kill(); cmd.Process.Wait() })
+	p.command(args...)
+	p.run()
 }
 
 // write replaces tasks.yaml as an editor does.
@@ -121,14 +110,7 @@ func (p *program) signal(s os.Signal) {
 // exits waits for the end and checks the status.
 func (p *program) exits(status int) string {
 	p.t.Helper()
-	timer := time.AfterFunc(30*time.Second, func() { p.cmd.Process.Kill() })
-	defer timer.Stop()
-	p.cmd.Wait() // the status says it all
-	out, _ := p.out.next()
-	if got := p.cmd.ProcessState.ExitCode(); got != status {
-		p.t.Fatalf("exit %d, want %d:\n%s", got, status, out)
-	}
-	return out
+	return p.ends(status, 30*time.Second)
 }
 
 const longTask = "tasks: [{id: long, command: 'echo $$ >pid; exec sleep 1000', cpus: 0.1, mem: 10}]\n"
@@ -232,12 +214,9 @@ func TestReaderOfTheLogIsGone(t *testing.T) {
 	defer r.Close()
 	p := &program{t: t, dir: t.TempDir()}
 	p.write(longTask)
-	p.cmd = exec.Command(cmdqBinary(t), "run", "--progress", "none")
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, w, w
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Process.Wait() })
+	p.command("run", "--progress", "none")
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	p.run()
 	w.Close()
 	for log := bufio.NewScanner(r); log.Scan() && !strings.Contains(log.Text(), "msg=running"); {
 	}
@@ -251,13 +230,9 @@ func TestReaderOfTheLogIsGone(t *testing.T) {
 // TestStandardInputIsNotFollowed: it can be read once only.
 func TestStandardInputIsNotFollowed(t *testing.T) {
 	p := &program{t: t, dir: t.TempDir()}
-	p.cmd = exec.Command(cmdqBinary(t), "--tasks", "-", "--progress", "none")
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, &p.out
+	p.command("--tasks", "-", "--progress", "none")
 	p.cmd.Stdin = strings.NewReader(longTask)
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Process.Wait() })
+	p.run()
 	p.says("msg=running", 1)
 	p.signal(syscall.SIGINT)
 	if out := p.exits(130); strings.Contains(out, "is not used") {
