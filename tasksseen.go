@@ -52,15 +52,16 @@ func (t *tasksFile) expect(description string) {
 		return
 	}
 	sum, ok := parseSum(seen.Sum)
+	if !ok {
+		return
+	}
 	lists := map[string][sha256.Size]byte{}
 	for path, text := range seen.Lists {
 		if lists[path], ok = parseSum(text); !ok {
 			return
 		}
 	}
-	if ok {
-		t.seen, t.lists = sum, lists
-	}
+	t.seen, t.lists = sum, lists
 }
 
 // folder is where the paths in the file begin; empty if that cannot be told.

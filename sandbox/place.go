@@ -82,8 +82,12 @@ func (d *folder) clear(o *outputs) error {
 		}
 	}
 	for _, dir := range o.dirs {
-		if info, err := d.root.Stat(dir); err == nil && !info.IsDir() {
+		info, err := d.root.Stat(dir)
+		switch {
+		case err == nil && !info.IsDir():
 			return refused("%s: a file is in the way of a directory", d.at(dir))
+		case err != nil && leftRoot(err):
+			return fmt.Errorf("write %s: %w", d.at(dir), localError(err))
 		}
 	}
 	return nil
