@@ -37,6 +37,8 @@ func badFiles() []badFile {
 		{"colon", "tasks:\n\n  - id: a\n    command: echo a: b\n    cpus: 1\n", `f:4: not YAML: mapping values are not allowed in this context`},
 		{"first line", "a: b: c\nd: 1\n", `f:1: not YAML: mapping values are not allowed in this context`},
 		{"tab", "tasks:\n\t- id: a\n", `f:2: not YAML: found character that cannot start any token`},
+		{"tab in a map", "tasks:\n  - id: a\n\tcommand: echo\n", `f:3: not YAML: found a tab character that violates indentation`},
+		{"tab after empty lines", "tasks:\n  - id: a\n    command: x\n\n\n\n\n\tcpus: 1\n", `f:8: not YAML: found a tab character that violates indentation`},
 		{"open quote", "a: 'x\nb: 1\n", `f:2: not YAML: found unexpected end of stream`},
 		{"anchor", "a: 1\nb: *x\n", `f:2: not YAML: unknown anchor 'x' referenced`},
 		{"deep", "a: 1\nb: " + strings.Repeat("[", 20000), `f:2: not YAML: exceeded max depth of 10000`},

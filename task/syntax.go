@@ -57,10 +57,10 @@ var yamlError = regexp.MustCompile(`(?s)^yaml: (?:line (\d+): )?(.*)$`)
 // syntax notes an error of yaml.v3 with the line it belongs to.
 //
 // yaml.v3 gives three kinds of lines (its decode.go, parser.fail). The scanner's
-// are right, and left out where they are 1. The grammar's are one too low, and
-// often those of the list or map in which the trouble is, a long way above it.
-// Other errors have none. For the latter two the file is read once more, line
-// by line, to see how far yaml.v3 comes.
+// are right, but for a tab within a text, and left out where they are 1. The
+// grammar's are one too low, and often those of the list or map in which the
+// trouble is, a long way above it. Other errors have none. For the latter two the
+// file is read once more, line by line, to see how far yaml.v3 comes.
 func (r *report) syntax(err error, data []byte) {
 	m := yamlError.FindStringSubmatch(err.Error())
 	if m == nil {
@@ -76,7 +76,7 @@ func (r *report) syntax(err error, data []byte) {
 			what += fmt.Sprintf(", in what begins on line %d", begin)
 		}
 		line = noticed
-	case line == 0 && !isScanner(m[2]):
+	case line == 0 && !isScanner(m[2]), strings.HasPrefix(m[2], "found a tab character"):
 		line = stopLine(data)
 	}
 	r.failLine(line, what)
