@@ -35,7 +35,8 @@ func logsCommand() *cobra.Command {
 while it runs and after it ended. The cmdq that runs with --state is asked; if
 there is none, its journal says where the output is. On a terminal the control
 characters in it, but for colours, are shown and not obeyed. Exit status: 0, 1 if
-there is no such task or no output of it any more, 2 on bad usage.`,
+there is no such task or no output of it any more, 2 on bad usage, or if --state
+holds no journal; 130 or 143 after a signal, but 0 if --follow was ended by one.`,
 		Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Task = args[0]

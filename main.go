@@ -110,7 +110,9 @@ func command() *cobra.Command {
 	}
 	q.register(root.Flags(), false)
 	root.SuggestionsMinimumDistance = 2
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
+	root.SetHelpCommand(helpCommand(root))
+	root.Version = version()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w (see %s --help)", err, cmd.CommandPath())
 	})
@@ -121,12 +123,37 @@ func command() *cobra.Command {
 	return root
 }
 
+// helpCommand is for those who know it of other programs: cmdq help run.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND]",
+		Hidden: true,
+		Args:   func(*cobra.Command, []string) error { return nil },
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil {
+				err = noArguments(cmd, rest)
+			}
+			if err != nil {
+				return err
+			}
+			return cmd.Help()
+		},
+	}
+}
+
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	if cmd.HasParent() && !cmd.HasSubCommands() {
+		return noWords(cmd, args)
+	}
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usage("unknown command %q; did you mean %q?", args[0], near[0])
+	}
+	if cmd.HasParent() {
+		return usage("unknown command %q of %s (see %[2]s --help)", args[0], cmd.CommandPath())
 	}
 	return usage("unknown command %q; there are run, status, ls, show, explain, logs, failures, wait, submit, cancel, retry, hold, release, local, validate, store, executor, completion and version (see cmdq --help)", args[0])
 }

@@ -26,6 +26,7 @@ func storeCommand() *cobra.Command {
 			return usage("%s needs check or dump (see %[1]s --help)", cmd.CommandPath())
 		},
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.PersistentFlags().StringVar(&state, "state", state, "directory that cmdq keeps its journal in")
 	cmd.AddCommand(&cobra.Command{
 		Use:   "check",

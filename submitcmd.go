@@ -48,7 +48,8 @@ was made up. A task that is there and says the same is left alone, one that says
 something else is an error, and then nothing is queued. What is said to be
 queued is on disk. Flags about the task are for commands; a file says all that
 itself. Exit status: 0, 1 if a task is there and says something else, or nothing
-answers, 2 on bad usage or a bad file; with --wait that of "cmdq wait".`,
+answers, 2 on bad usage, a bad file, or if --state holds no journal; with --wait
+that of "cmdq wait".`,
 		Example: `  cmdq submit -- 'wget -q https://example.org/ && wc -c index.html'
   cmdq submit --id night-1 --cpus 2 --mem 4GB --retries 0 -- ./simulate --seed 1
   cmdq submit more.yaml --wait`,

@@ -28,7 +28,8 @@ func waitCommand() *cobra.Command {
 ended and is queued again meanwhile counts by how it ended first. When the cmdq
 that runs ends, its journal is asked how far it came. Exit status: 0 if all of
 them finished, with --any if the first one did; 1 if one did not, or there is no
-such task, or cmdq has ended before them; 2 on bad usage; 124 after --timeout.`,
+such task, or cmdq has ended before them; 2 on bad usage, or if --state holds no
+journal; 124 after --timeout.`,
 		Args: func(*cobra.Command, []string) error { return nil },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {

@@ -168,10 +168,10 @@ func TestExplainSuppressed(t *testing.T) {
 // TestNear: what may have been meant, nearest first, and nothing far off.
 func TestNear(t *testing.T) {
 	env := newEnv(t)
-	env.play("load build-1; build-2; unlike; test; x")
+	env.play("load build-1; build-2; unlike; test; x; d count=5")
 	for id, want := range map[string]string{
 		"build-3": "build-1 build-2", "buidl-1": "build-1 build-2", "tets": "test", "tost": "test", "y": "", "": "",
-		"nothing-like-it": "", "Build-1": "build-1 build-2", strings.Repeat("x", 300): "",
+		"d": "d-0 d-1 d-2", "nothing-like-it": "", "Build-1": "build-1 build-2", strings.Repeat("x", 300): "",
 	} {
 		var got []string
 		for _, near := range env.s.near(task.ID(id)) {

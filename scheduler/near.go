@@ -10,7 +10,8 @@ import (
 // maxSlips is how many letters an id may be away from the one that was meant.
 const maxSlips = 3
 
-// near are the ids that a person may have meant, at most three.
+// near are the ids that a person may have meant, at most three: first of all, of
+// a series by its name, some of its tasks.
 func (s *state) near(id task.ID) []task.ID {
 	type slip struct {
 		id task.ID
@@ -18,9 +19,11 @@ func (s *state) near(id task.ID) []task.ID {
 	}
 	var best []slip
 	for t := range s.queue.All() {
-		n := slips(string(id), string(t.ID))
-		if n > maxSlips || 2*n > len(id) {
-			continue
+		n := 0
+		if t.Spec.ID != id {
+			if n = slips(string(id), string(t.ID)); n > maxSlips || 2*n > len(id) {
+				continue
+			}
 		}
 		best = append(best, slip{t.ID, n})
 		slices.SortFunc(best, func(a, b slip) int { return cmp.Or(cmp.Compare(a.n, b.n), cmp.Compare(a.id, b.id)) })

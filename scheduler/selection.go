@@ -47,10 +47,9 @@ func (s *state) selected(sel Selection) ([]*task.Task, error) {
 	keyed, named := sel.Group == "", false
 	if sel.All || sel.Failed || len(sel.Labels) > 0 || sel.Group != "" {
 		for t := range s.queue.All() {
-			ofKey := sel.Group != "" && wrong(t) && FailureKey(t) == sel.Group
-			keyed = keyed || ofKey
+			keyed = keyed || sel.ofKey(t)
 			named = named || inGroup(t, sel.Group)
-			if !seen[t.ID] && (ofKey || sel.fits(t)) {
+			if !seen[t.ID] && sel.fits(t) {
 				out = append(out, t)
 			}
 		}
@@ -62,9 +61,13 @@ func (s *state) selected(sel Selection) ([]*task.Task, error) {
 	return out, nil
 }
 
-// fits tells whether a task is meant by another thing than a key.
 func (sel *Selection) fits(t *task.Task) bool {
-	return sel.All || sel.Failed && wrong(t) || len(sel.Labels) > 0 && hasLabels(t, sel.Labels)
+	return sel.All || sel.Failed && wrong(t) || sel.ofKey(t) || len(sel.Labels) > 0 && hasLabels(t, sel.Labels)
+}
+
+// ofKey tells whether a task is among the failures of the key.
+func (sel *Selection) ofKey(t *task.Task) bool {
+	return sel.Group != "" && wrong(t) && FailureKey(t) == sel.Group
 }
 
 // wrong tells whether a task has ended, but not well.
