@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -114,13 +115,25 @@ func command() *cobra.Command {
 	root.Version = version()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%w (see %s --help)", err, cmd.CommandPath())
+		return usage("%s (see %s --help)", flagError(err), cmd.CommandPath())
 	})
 	root.AddCommand(runCommand(), localCommand(), validateCommand(),
 		statusCommand(), lsCommand(), showCommand(), explainCommand(), logsCommand(), failuresCommand(), waitCommand(),
 		submitCommand(), cancelCommand(), retryCommand(), holdCommand(), releaseCommand(),
 		storeCommand(), executorCommand(), versionCommand())
 	return root
+}
+
+// What Go says of a flag's value, and what that means.
+var (
+	badNumber = regexp.MustCompile(`strconv\.Parse\w+: parsing "[^"]*": (invalid syntax|value out of range)$`)
+	badTime   = regexp.MustCompile(`time: (missing unit in|unknown unit .* in|invalid) duration .*$`)
+)
+
+// flagError is an error of a flag in a person's words.
+func flagError(err error) string {
+	text := badNumber.ReplaceAllString(err.Error(), "want a number that is not too large")
+	return badTime.ReplaceAllString(text, "want a time with its unit, such as 90s, 10m or 1h30m")
 }
 
 // helpCommand is for those who know it of other programs: cmdq help run.

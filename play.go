@@ -169,7 +169,11 @@ func (s *session) interrupted(over scheduler.Over, status int) error {
 		s.log.Warnf("no master took our TEARDOWN (%s): the next start sends it first; without one, framework %s ends by itself, %s after the master lost us",
 			over.Message, s.sched.FrameworkID(), s.cfg.failover)
 	}
-	if snap := s.sched.Snapshot(); !s.once && snap.Ended() == snap.Tasks {
+	snap := s.sched.Snapshot()
+	if left := snap.Tasks - snap.Ended(); left > 0 {
+		return &exit{status, fmt.Errorf("interrupted with %s to go; the next start goes on with that", count(left, "task"))}
+	}
+	if !s.once {
 		if err := s.done(); err != nil {
 			return &exit{status, err}
 		}

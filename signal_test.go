@@ -130,7 +130,7 @@ func TestSignals(t *testing.T) {
 		says    []string
 		summary bool
 	}{
-		{syscall.SIGINT, 130, []string{"interrupted: killing 1 task,", `"framework removed"`, "idle again: interrupted"}, true},
+		{syscall.SIGINT, 130, []string{"interrupted: killing 1 task,", `"framework removed"`, "idle again: interrupted", "cmdq: interrupted with 1 task to go; the next start goes on with that"}, true},
 		{syscall.SIGTERM, 143, []string{"leaving; with the cluster end 1 task", "ended with 1 task to go", "the next start runs them again"}, false},
 		{syscall.SIGHUP, 143, []string{"ended with 1 task to go"}, false},
 	} {
