@@ -39,6 +39,9 @@ usage, or if --state holds no journal.`,
 func (p *paper) status(s *web.Status) {
 	p.process(s)
 	p.field("tasks", fmt.Sprintf("%d: %s", s.Tasks, inStates(s)))
+	if s.PID == 0 && s.Master == "local" && s.States[task.Starting.String()]+s.States[task.Running.String()] > 0 {
+		p.field("", "what ran ended with cmdq; the next start runs it again")
+	}
 	if s.PID != 0 {
 		p.field("rate", fmt.Sprintf("%.3g/s in the last minute%s", s.Rate, timeLeft(s)))
 		p.field("offers", p.offers(s))
