@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,9 +22,9 @@ const settleTime = 150 * time.Millisecond
 // is waited for, since half of it would take out the tasks of the other half.
 const restless = 3 * time.Second
 
-// dirCheck is how often it is looked whether a directory is still the one that is
-// watched: of one that is put in the place of another nothing tells.
-const dirCheck = 2 * time.Second
+// fileCheck is how often it is looked whether files are as they were: nothing tells
+// of a directory that is put in the place of another, or that comes back.
+const fileCheck = 2 * time.Second
 
 // watchFiles calls look some moments after one of the files was written, replaced
 // or created, and once at the start, in case that happened before. Which files
@@ -44,10 +45,11 @@ func watchFiles(ctx context.Context, files func() []string, look func(), failed 
 	}
 	go func() {
 		defer w.Close()
-		quiet, check := time.NewTimer(0), time.NewTicker(dirCheck)
+		quiet, check := time.NewTimer(0), time.NewTicker(fileCheck)
 		defer quiet.Stop()
 		defer check.Stop()
 		var since time.Time // of the first event that was not looked at yet
+		looked := map[string]os.FileInfo{}
 		for {
 			select {
 			case <-ctx.Done():
@@ -68,11 +70,12 @@ func watchFiles(ctx context.Context, files func() []string, look func(), failed 
 				failed(fmt.Errorf("watch the tasks file: %w", err))
 				quiet.Reset(settleTime) // something may have been missed
 			case <-check.C:
-				if since.IsZero() && dirs.changed(watched) {
+				if since.IsZero() && !maps.EqualFunc(looked, statAll(watched), sameFile) {
+					since = time.Now()
 					quiet.Reset(settleTime)
 				}
 			case <-quiet.C:
-				since = time.Time{}
+				since, looked = time.Time{}, statAll(watched)
 				look()
 				var err error
 				now := files()
@@ -126,17 +129,19 @@ func (d watchedDirs) watch(w *fsnotify.Watcher, files []string) (names map[strin
 	return names, err
 }
 
-// changed tells whether a directory has come, has gone, or is another one.
-func (d watchedDirs) changed(files []string) bool {
+// statAll are the files that are there, by where they are.
+func statAll(files []string) map[string]os.FileInfo {
+	there := map[string]os.FileInfo{}
 	for _, p := range places(files) {
-		dir := filepath.Dir(p)
-		before := d[dir]
-		info, err := os.Stat(dir)
-		if (before == nil) != (err != nil) || before != nil && !os.SameFile(before, info) {
-			return true
+		if info, err := os.Stat(p); err == nil {
+			there[p] = info
 		}
 	}
-	return false
+	return there
+}
+
+func sameFile(a, b os.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // places are the paths of files, and those that links of them lead to.
