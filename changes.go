@@ -55,18 +55,13 @@ func (c changes) Retry(ctx context.Context, s web.Selection) (web.Outcome, error
 	return c.change(ctx, scheduler.RetryTasks{Selection: selection(s)})
 }
 
-// retried are the specs of all tasks that a selection of them can be meant to run
-// again.
+// retried are the specs of the tasks that are to run again. What is wrong with a
+// selection is told by the change itself.
 func (c changes) retried(ctx context.Context, s web.Selection) (specs []*task.Spec, err error) {
-	many := s.All || s.Failed || s.Group != "" || len(s.Labels) > 0
-	named := map[string]bool{}
-	for _, id := range s.IDs {
-		named[id] = true
-	}
 	err = c.s.sched.Look(ctx, func(v scheduler.View) {
-		for t := range v.Tasks() {
-			failed := t.State == task.Failed || t.State == task.Killed
-			if failed && (many || named[string(t.ID)]) {
+		tasks, _ := v.Selected(selection(s))
+		for _, t := range tasks {
+			if t.State == task.Failed || t.State == task.Killed {
 				specs = append(specs, t.Spec)
 			}
 		}

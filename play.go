@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"cmdq/scheduler"
 	"cmdq/store"
+	"cmdq/task"
 )
 
 // play lets the scheduler run to its end.
@@ -99,25 +101,49 @@ func (s *session) ask(ctx context.Context, sig os.Signal) {
 // reload reads the tasks file again. A file that does not load changes nothing.
 func (s *session) reload(ctx context.Context) {
 	file, err := s.file.read()
-	if err != nil {
-		err = badFile(err)
-	} else if file != nil {
-		err = s.provide(s.needsOf(specsOf(file)))
-		s.file.bad = err != nil
-	}
-	switch {
-	case err != nil:
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		s.unused.Store(&first)
-		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, err)
-	case !s.file.bad:
-		s.unused.Store(nil)
-	}
+	var tasks []task.Task
 	if err == nil && file != nil {
-		if err := s.sched.Post(ctx, scheduler.Load{Tasks: file.Tasks(time.Now()), Policy: file.Policy, File: s.file.describe()}); err != nil {
+		tasks = file.Tasks(time.Now())
+		if err = s.usable(ctx, file, tasks); err != nil {
+			s.file.refuse(err)
+		}
+	}
+	if ctx.Err() != nil {
+		return // nobody looks any more
+	}
+	s.unused.Store(cmp.Or(firstLine(err), firstLine(s.file.bad)))
+	if err != nil {
+		s.log.Errorf("%s is not used, the queue goes on as it was: %v", s.file.path, err)
+	} else if file != nil {
+		if err := s.sched.Post(ctx, scheduler.Load{Tasks: tasks, Policy: file.Policy, File: s.file.describe()}); err != nil {
 			s.log.Debug(err) // we are ending
 		}
 	}
+}
+
+// usable finds what keeps a file from being used that is right by itself.
+func (s *session) usable(ctx context.Context, file *task.File, tasks []task.Task) error {
+	if err := s.provide(s.needsOf(specsOf(file))); err != nil {
+		return err
+	}
+	var id task.ID
+	given := false
+	if err := s.sched.Look(ctx, func(v scheduler.View) { id, given = v.Given(tasks) }); err != nil {
+		return err // we are ending
+	}
+	if given {
+		return fmt.Errorf("task %s is there already, it was submitted", id)
+	}
+	return nil
+}
+
+// firstLine is that of an error; nil if there is none.
+func firstLine(err error) *string {
+	if err == nil {
+		return nil
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return &first
 }
 
 // conclude turns the way the run ended into words and an exit status.

@@ -103,8 +103,9 @@ func (s *session) another(kind, why string) error {
 		"--fresh to drop that run, or another directory with --state", s.cfg.state, kind, what, was, is, why)
 }
 
-// started tells whether the run in the journal ever launched anything. One that
-// did not is not worth a question.
+// started tells whether the run in the journal ever launched anything, or holds
+// what somebody has told it since. One that does not is not worth a question: its
+// file says it all again.
 func (s *session) started() (bool, error) {
 	if s.journal.run.Framework.Subscribed || len(s.journal.run.Owed) > 0 {
 		return true, nil
@@ -113,7 +114,7 @@ func (s *session) started() (bool, error) {
 		if err != nil {
 			return false, badState(err)
 		}
-		if t.Task.Launches > 0 || t.Task.State.Terminal() {
+		if t.Task.Launches > 0 || t.Task.State.Terminal() || t.Task.Given || t.Task.Held {
 			return true, nil
 		}
 	}

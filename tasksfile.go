@@ -18,7 +18,7 @@ type tasksFile struct {
 	path string // "-" is standard input
 	user string // behind --master local the only user that may run commands; else empty
 	seen [sha256.Size]byte
-	bad  bool // what was seen last was refused
+	bad  error // why what was seen last was refused; nil: it was not
 
 	// lists are those of each_line as they were when they were last read, by
 	// path; one that could not be read has no sum.
@@ -55,17 +55,21 @@ func (t *tasksFile) read() (*task.File, error) {
 	if sum == t.seen && !t.listChanged() && !t.someFound() {
 		return nil, nil
 	}
-	t.seen, t.bad, t.lists, t.missing = sum, true, make(map[string][sha256.Size]byte), make(map[string]bool)
+	t.seen, t.bad, t.lists, t.missing = sum, nil, make(map[string][sha256.Size]byte), make(map[string]bool)
 	file, err := task.ParseWith(name, data, task.Outside{List: t.list, Look: t.lookAt})
+	if err == nil {
+		err = checkLocal(file, t.user)
+	}
 	if err != nil {
-		return nil, err
+		t.bad = badFile(err)
+		return nil, t.bad
 	}
-	if err := checkLocal(file, t.user); err != nil {
-		return nil, err
-	}
-	t.bad = false
 	return file, nil
 }
+
+// refuse notes that what was read cannot be used here and now: it is read again
+// at the next look.
+func (t *tasksFile) refuse(why error) { t.seen, t.bad = [sha256.Size]byte{}, why }
 
 // list reads a list, and notes what it was.
 func (t *tasksFile) list(path string) ([]byte, error) {

@@ -19,7 +19,7 @@ type seenFile struct {
 }
 
 // seenFormat changes when the same file begins to mean something else.
-const seenFormat = 2
+const seenFormat = 3
 
 // maxSeen bounds what is kept, in bytes: many lists are read again.
 const maxSeen = 256 << 10

@@ -15,9 +15,13 @@ func (s *state) check() error {
 	used := map[string]task.Resources{}
 	in := map[string]int{} // executor id: active launches
 	waiting := map[string]int{}
+	tails := 0
 	for t := range s.queue.All() {
 		if err := s.checkTask(t); err != nil {
 			return err
+		}
+		if t.End != nil {
+			tails += len(t.End.Stderr)
 		}
 		if t.State.Active() {
 			a := t.Current()
@@ -27,6 +31,9 @@ func (s *state) check() error {
 				waiting[a.Executor]++
 			}
 		}
+	}
+	if tails != s.tails {
+		return fmt.Errorf("tasks keep %d bytes of standard error, counted %d", tails, s.tails)
 	}
 	if err := s.checkGroups(); err != nil {
 		return err

@@ -60,6 +60,8 @@ func (s *state) explain(t *task.Task) Explanation {
 		s.explainIdle(t, &x)
 	case t.State.Active():
 		s.explainActive(t, &x)
+	case t.State == task.Fetching && s.frozen:
+		x.Code, x.Text = WhyFetching, fmt.Sprintf("its command has ended; the next start fetches what it left on %s", t.Current().Host)
 	case t.State == task.Fetching:
 		x.Code, x.Text = WhyFetching, fmt.Sprintf("its command has ended; what it left on %s is being fetched", t.Current().Host)
 	default:
@@ -84,6 +86,10 @@ func (s *state) explainActive(t *task.Task, x *Explanation) {
 		x.Text = fmt.Sprintf("it runs on %s since %s", a.Host, clock(a.Started))
 	}
 	switch {
+	case s.frozen && !a.Settle.IsZero():
+		x.Text = fmt.Sprintf("it has ended (%s), as the next start takes it", a.State)
+	case s.frozen && s.cfg.Own && t.Stop == task.Cancelled:
+		x.Text = fmt.Sprintf("it was on %s when cmdq ended, and ended with it; the next start ends it killed", a.Host)
 	case s.frozen && s.cfg.Own:
 		x.Text = fmt.Sprintf("it was on %s when cmdq ended, and ended with it; the next start runs it again", a.Host)
 	case s.frozen:

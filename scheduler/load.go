@@ -173,6 +173,9 @@ func (s *state) replace(t, n *task.Task, same bool) {
 	if adrift && !same && old.Spec.RunsSame(n.Spec) {
 		fresh.History = []task.Attempt{*a} // it is the same command that may live
 	}
+	if old.End != nil && fresh.End == nil {
+		s.tails -= len(old.End.Stderr)
+	}
 	s.enqueue(fresh)
 	if adrift && old.State.Terminal() {
 		wake = a.Ended.Add(old.Spec.KillGrace + adriftGrace + 2*stopWait) // the TEARDOWN may have been slow

@@ -36,6 +36,13 @@ func (v View) Tasks() iter.Seq[*task.Task] { return v.s.queue.All() }
 // Task is the one of this id, nil if there is none.
 func (v View) Task(id task.ID) *task.Task { return v.s.queue.Get(id) }
 
+// Selected are the tasks that are meant, in the order of the queue. Ids that are
+// not there are an error, and so is a key of no failures.
+func (v View) Selected(s Selection) ([]*task.Task, error) { return v.s.selected(s) }
+
+// Given finds a task of a file that was submitted before.
+func (v View) Given(tasks []task.Task) (task.ID, bool) { return v.s.givenAmong(tasks) }
+
 // Near are ids that may have been meant by one that is not there.
 func (v View) Near(id task.ID) []task.ID { return v.s.near(id) }
 

@@ -109,8 +109,8 @@ function notes() {
 	if (trouble?.token) list.push(el("div", { class: "notice bad", "data-key": "token" }, el("p", {}, "cmdq shows nothing without its token. Open the address that it printed when it started, or enter the token."), tokenButton("Enter the token")));
 	else if (connection === "lost") list.push(el("div", { class: "notice bad", "data-key": "lost" }, el("p", {}, lost()), el("button", { type: "button", "data-again": true }, "Try now")));
 	else if (trouble) list.push(el("div", { class: "notice bad", "data-key": "refused" }, el("p", {}, plain(trouble.message) + ".")));
-	show(find("notes"), list);
 	if (status?.file_unused) list.push(el("div", { class: "notice bad", "data-key": "file" }, el("p", {}, "The tasks file is not used as it is now: " + plain(status.file_unused))));
+	show(find("notes"), list);
 	root.hidden = Boolean(trouble?.token); // there is nothing in it
 	const bar = document.querySelector(".live");
 	const want = !changes && !trouble?.token;
