@@ -64,6 +64,7 @@ type Collector struct {
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	workers sync.WaitGroup
+	claims  *claims
 
 	mu     sync.Mutex
 	closed bool // protected by mu
@@ -74,6 +75,8 @@ type Collector struct {
 // job is a request under way.
 type job struct {
 	Request
+	ctx     context.Context // ends with Close, and when a later job writes to the same place
+	cancel  context.CancelFunc
 	result  Result
 	added   time.Time
 	tried   int
@@ -85,16 +88,18 @@ type job struct {
 // NewCollector makes a Collector that hands each Result to done. Workers call
 // it, several at once; it may take its time, and its context ends with Close.
 func NewCollector(f Files, done func(context.Context, Result)) *Collector {
-	c := &Collector{files: f, done: done, quick: newLine(quickWorkers), slow: newLine(slowWorkers)}
+	c := &Collector{files: f, done: done, claims: newClaims(), quick: newLine(quickWorkers), slow: newLine(slowWorkers)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
 
 // Add takes a request and returns at once. A request for no more than the tail is
 // answered within 5 s, whatever happens. Outputs and streams are tried five
-// times, 1, 2, 4 and 8 s apart. After Close it does nothing.
+// times, 1, 2, 4 and 8 s apart. A request that is to write to the place of an
+// earlier one ends that, which has no result then. After Close it does nothing.
 func (c *Collector) Add(r Request) {
-	j := &job{Request: r, result: Result{ID: r.ID, Attempt: r.Attempt}, added: time.Now()}
+	j := (&job{Request: r, result: Result{ID: r.ID, Attempt: r.Attempt}, added: time.Now()}).withCancel(c.ctx)
+	c.claims.claim(j)
 	j.fetched, j.kept, j.tailed = len(r.Outputs) == 0, !r.Keep, !r.Tail
 	c.put(j)
 }
@@ -151,29 +156,41 @@ func (c *Collector) work(line *line) {
 
 // do tries a job once, and hands its result on or lets it be tried again.
 func (c *Collector) do(j *job) {
+	if !c.claims.enter(j) {
+		return
+	}
+	c.try(j)
+	over := j.fetched && j.kept
+	gone := j.ctx.Err() != nil
+	c.claims.leave(j, over)
+	switch {
+	case gone:
+	case over:
+		j.cancel()
+		c.done(c.ctx, j.result)
+	default:
+		time.AfterFunc(firstPause<<(j.tried-1), func() { c.put(j) })
+	}
+}
+
+// try does what is left of a job, once.
+func (c *Collector) try(j *job) {
 	j.tried++
 	if !j.fetched {
-		fetched, err := Fetch(c.ctx, c.files, j.Launch, j.Outputs, j.OutputsTo)
+		fetched, err := Fetch(j.ctx, c.files, j.Launch, j.Outputs, j.OutputsTo)
 		if j.fetched = j.over(err); j.fetched {
-			j.result.Fetched, j.result.Err = fetched, c.finally(j, err, j.OutputsTo, "outputs")
+			j.result.Fetched, j.result.Err = fetched, j.finally(err, j.OutputsTo, "outputs")
 		}
 	}
 	if !j.kept {
-		err := Keep(c.ctx, c.files, j.Launch, j.KeepTo)
+		err := Keep(j.ctx, c.files, j.Launch, j.KeepTo)
 		if j.kept = j.over(err); j.kept {
-			j.result.KeepErr = c.finally(j, err, j.KeepTo, "streams")
+			j.result.KeepErr = j.finally(err, j.KeepTo, "streams")
 		}
 	}
 	if !j.tailed {
 		j.tailed = true
 		j.result.Stderr, j.result.TailErr = c.tail(j)
-	}
-	switch {
-	case c.ctx.Err() != nil:
-	case j.fetched && j.kept:
-		c.done(c.ctx, j.result)
-	default:
-		time.AfterFunc(firstPause<<(j.tried-1), func() { c.put(j) })
 	}
 }
 
@@ -181,8 +198,8 @@ func (c *Collector) do(j *job) {
 func (j *job) over(err error) bool { return err == nil || final(err) || j.tried >= tries }
 
 // finally is the error of the last try, and removes what tries left.
-func (c *Collector) finally(j *job, err error, to Place, what string) error {
-	if err == nil || c.ctx.Err() != nil {
+func (j *job) finally(err error, to Place, what string) error {
+	if err == nil || j.ctx.Err() != nil {
 		return err
 	}
 	discard(to, what)
@@ -198,7 +215,7 @@ func (c *Collector) tail(j *job) (string, error) {
 	if j.quick() {
 		left -= time.Since(j.added)
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, left)
+	ctx, cancel := context.WithTimeout(j.ctx, left)
 	defer cancel()
 	text, err := Tail(ctx, c.files, j.Launch, "stderr", TailLines, TailBytes)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -299,5 +300,70 @@ func BenchmarkCollector(b *testing.B) {
 		q.Outputs, q.OutputsTo = wanted("*.txt"), Place{dir, string(q.ID)}
 		underWay <- true
 		c.Add(q)
+	}
+}
+
+// launches are sandboxes by the task id of their launch.
+type launches map[string]*tree
+
+func (s launches) List(ctx context.Context, l Launch, dir string) ([]Entry, error) {
+	return s[l.Task].List(ctx, l, dir)
+}
+func (s launches) Read(ctx context.Context, l Launch, name string, offset int64, most int) ([]byte, int64, error) {
+	return s[l.Task].Read(ctx, l, name, offset, most)
+}
+func (s launches) Open(ctx context.Context, l Launch, name string, offset int64) (io.ReadCloser, error) {
+	return s[l.Task].Open(ctx, l, name, offset)
+}
+
+// TestCollectorNewest: what a later launch left is not written over by an earlier
+// one whose outputs were still being fetched when its task was cancelled; and of
+// that nobody hears any more.
+func TestCollectorNewest(t *testing.T) {
+	for _, at := range []string{"list 1", "read 1", "list 2", "away"} { // where the earlier one is when the later one comes
+		t.Run(at, func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				reached, release := false, make(chan struct{})
+				old, young := newTree(t, map[string]string{"o": "OLD", "stdout": "OLD"}), newTree(t, map[string]string{"o": "NEW", "stdout": "NEW"})
+				calls := map[string]int{}
+				old.fail = func(what, _ string, _ int) error {
+					if calls[what]++; fmt.Sprint(what, " ", calls[what]) == at {
+						reached = true
+						<-release
+					}
+					if at == "away" && calls[what] == 1 {
+						reached = true
+						return errAway
+					}
+					return nil
+				}
+				r := newResults()
+				c := NewCollector(launches{"x.1": old, "x.2": young}, r.take)
+				defer c.Close()
+				add := func(n int) {
+					q := Request{ID: "x", Attempt: n, Launch: Launch{Framework: "f", Agent: "a", Task: fmt.Sprint("x.", n)}}
+					q.Outputs, q.OutputsTo = wanted("o"), Place{dir, "x"}
+					q.Keep, q.KeepTo = true, Place{dir, "kept/x"}
+					c.Add(q)
+				}
+				add(1)
+				synctest.Wait()
+				if !reached {
+					t.Fatal("it is not there")
+				}
+				add(2)
+				synctest.Wait()
+				close(release)
+				time.Sleep(time.Hour) // of the bubble: all tries are over
+				got, _, ok := r.of("x")
+				if !ok || got.Attempt != 2 || got.Err != nil || got.KeepErr != nil {
+					t.Errorf("%+v", got)
+				}
+			})
+			if got := fmt.Sprint(contents(t, dir)); got != "map[kept/x/stdout:NEW x/o:NEW]" {
+				t.Error(got)
+			}
+		})
 	}
 }
