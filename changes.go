@@ -99,6 +99,7 @@ func outcome(out scheduler.Outcome, err error) (web.Outcome, error) {
 	var unknown *scheduler.UnknownTask
 	var group *scheduler.UnknownGroup
 	var failures *scheduler.UnknownFailures
+	var circle *scheduler.WaitsForItself
 	var other *scheduler.OtherTask
 	switch {
 	case errors.As(err, &unknown) && unknown.For == "":
@@ -107,6 +108,8 @@ func outcome(out scheduler.Outcome, err error) (web.Outcome, error) {
 		return web.Outcome{}, web.BadRequest("%v", unknown)
 	case errors.As(err, &failures):
 		return web.Outcome{}, web.NotFound("%v", failures)
+	case errors.As(err, &circle):
+		return web.Outcome{}, web.BadRequest("%v", circle)
 	case errors.As(err, &group):
 		return web.Outcome{}, web.BadRequest("%v", group)
 	case errors.As(err, &other):
