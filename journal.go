@@ -104,7 +104,6 @@ func (j *journal) batch(records []scheduler.Record) store.Batch {
 // hidden are the lines to keep with this batch: those that a full disk still has
 // to take among them. There is a bound, since a record has one.
 func (j *journal) hidden(records []scheduler.Record) []string {
-	const most = 4 << 20 // bytes
 	if j.joblog == nil {
 		return nil
 	}
@@ -112,10 +111,17 @@ func (j *journal) hidden(records []scheduler.Record) []string {
 	if j.joblog.behind() {
 		lines = slices.Clone(j.run.Lines)
 	}
-	lines = append(lines, hiddenEnds(records)...)
+	return boundLines(append(lines, hiddenEnds(records)...))
+}
+
+// maxHidden bounds the lines that are kept, in bytes.
+const maxHidden = 4 << 20
+
+// boundLines are the first of some lines, as many as may be kept.
+func boundLines(lines []string) []string {
 	size := 0
 	for i, line := range lines {
-		if size += len(line); size > most {
+		if size += len(line); size > maxHidden {
 			return lines[:i]
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"cmdq/scheduler"
 	"cmdq/store"
+	"cmdq/task"
 	"cmdq/web"
 )
 
@@ -43,10 +44,38 @@ func retryIn(kept *store.Store, run store.Run, s scheduler.Selection) (web.Outco
 	if run.Stage != store.Unfinished {
 		run.Stage, run.Framework = store.Unfinished, store.Framework{ID: uuid.NewString(), Seen: time.Now()}
 	}
+	ends, err := endsOf(kept, out.Changed)
+	if err != nil {
+		return web.Outcome{}, err
+	}
 	batch := (&journal{store: kept, run: run}).batch(records)
+	run.Lines = boundLines(append(run.Lines, ends...))
 	batch.Run = &run
 	if err := kept.Write(batch); err != nil {
 		return web.Outcome{}, err
 	}
 	return answer, nil
+}
+
+// endsOf are the lines of the joblog for tasks that have ended and are to run
+// again: a joblog may still lack them, and the next start adds what it lacks.
+func endsOf(kept *store.Store, ids []task.ID) ([]string, error) {
+	again := map[task.ID]bool{}
+	for _, id := range ids {
+		again[id] = true
+	}
+	var lines []string
+	for t, err := range kept.Tasks() {
+		if err != nil {
+			return nil, err
+		}
+		if again[t.Task.ID] && t.Task.State.Terminal() {
+			line, err := lineOf(t.Task).encode()
+			if err != nil {
+				return nil, err
+			}
+			lines = append(lines, string(line))
+		}
+	}
+	return lines, nil
 }
