@@ -108,6 +108,23 @@ tasks:
 	b.until(`document.querySelectorAll("main tbody tr").length === 1`)
 	b.screenshots("program-agents")
 	checkNames(b)
+
+	// A slip in the tasks file is told, until it is mended.
+	file := filepath.Join(p.dir, "tasks.yaml")
+	right, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(right, "  - {id: slip, comand: x}\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.until(notes + `.includes("The tasks file is not used as it is now: ") && ` + notes + `.includes("did you mean command?")`)
+	b.screenshots("program-unused")
+	checkNames(b)
+	if err := os.WriteFile(file, right, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.until(`!` + notes + `.includes("The tasks file")`)
 	b.open(p.page + "#/?match=fails-1")
 	b.until(`document.querySelector("#tasks tbody .n")?.textContent === "2" && ` + state("fails-1", "failed"))
 
