@@ -95,13 +95,17 @@ func (p *pace) give(now time.Time, milli int64) {
 }
 
 // work is the cpu time of a task by the mean of those like it, in thousandths of
-// a cpu times seconds; false: none like it has finished.
+// a cpu times seconds; false: none like it has finished, or it has run for so much
+// longer that it is not like them.
 func (p *pace) work(t *task.Task, ran time.Duration) (float64, bool) {
 	r := p.runs[t.Spec.Resources]
 	if r.n == 0 {
 		return 0, false
 	}
 	mean := r.total / time.Duration(r.n)
+	if ran > 2*mean+time.Second {
+		return 0, false
+	}
 	return float64(max(10, t.Spec.Resources.CPUs)) * max(0, (mean-ran).Seconds()), true
 }
 

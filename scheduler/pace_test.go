@@ -71,8 +71,18 @@ func TestLeft(t *testing.T) {
 	for i := range 11 {
 		play("update a-" + []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"}[i] + " FINISHED")
 	}
-	if _, ok := env.s.pace.work(env.s.queue.Get("h"), 0); !ok {
-		t.Error("those like h have finished")
+	h := env.s.queue.Get("h")
+	r := env.s.pace.runs[h.Spec.Resources]
+	mean := r.total / time.Duration(r.n)
+	for _, tt := range []struct {
+		ran   time.Duration
+		left  time.Duration // of 2 cpus
+		known bool
+	}{{0, mean, true}, {mean / 2, mean / 2, true}, {2 * mean, 0, true}, {3*mean + time.Second, 0, false}} {
+		got, ok := env.s.pace.work(h, tt.ran)
+		if want := 2000 * tt.left.Seconds(); ok != tt.known || math.Abs(got-want) > 1 {
+			t.Errorf("after %s: %g, %v; want %g, %v", tt.ran, got, ok, want, tt.known)
+		}
 	}
 }
 
