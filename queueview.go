@@ -179,10 +179,7 @@ func fits(v scheduler.View, t *task.Task, q *web.Query) bool {
 }
 
 func groupOf(t *task.Task) string {
-	if t.Spec.Rules == nil {
-		return ""
-	}
-	return t.Spec.Rules.Group
+	return t.Spec.Asks().Group
 }
 
 // sorting is how a list is sorted, by one of web.SortNames; equal ones are in the
@@ -352,13 +349,11 @@ func (q *queueView) detail(v scheduler.View, t *task.Task) web.Task {
 	for _, o := range s.Outputs {
 		out.Outputs = append(out.Outputs, o.Path)
 	}
-	if s.Rules != nil {
-		for _, id := range s.Rules.After {
-			out.After = append(out.After, string(id))
-		}
-		for _, c := range s.Rules.Constraints {
-			out.Constraints = append(out.Constraints, c.String())
-		}
+	for _, id := range s.Asks().After {
+		out.After = append(out.After, string(id))
+	}
+	for _, c := range s.Asks().Constraints {
+		out.Constraints = append(out.Constraints, c.String())
 	}
 	if t.End != nil {
 		out.Stderr = t.End.Stderr

@@ -233,9 +233,7 @@ func specObject(s *task.Spec) object {
 		o["outputs"] = outputs
 	}
 	o.add("executor", string(s.Executor))
-	if s.Rules != nil {
-		addRules(o, s.Rules)
-	}
+	addRules(o, s.Asks())
 	if s.Series != nil {
 		o.add("count", s.Series.Count)
 	}

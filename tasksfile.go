@@ -136,7 +136,7 @@ func checkLocal(file *task.File, user string) error {
 		if s.User != "" && s.User != user {
 			fail(fmt.Sprintf("user: found %q, allowed with --master local is %q only, as who cmdq itself runs", s.User, user))
 		}
-		if s.Rules != nil && s.Rules.Container != nil {
+		if s.Contained() {
 			fail("container: found one, allowed with --master local is none: images run only on a Mesos cluster")
 		}
 	}

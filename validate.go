@@ -72,10 +72,7 @@ type tally [len(partNames)]int
 var partNames = [...]string{"with outputs", "of cmdq's executor", "that wait for others", "in groups", "with constraints", "with ports", "in containers", "of other roles"}
 
 func (c *tally) add(s *task.Spec) {
-	rules := s.Rules
-	if rules == nil {
-		rules = &task.Rules{}
-	}
+	rules := s.Asks()
 	for i, has := range [len(partNames)]bool{len(s.Outputs) > 0, s.Executor == task.ByCmdq, len(rules.After) > 0, rules.Group != "",
 		len(rules.Constraints) > 0, rules.Ports > 0, rules.Container != nil, rules.Role != ""} {
 		if has {

@@ -45,11 +45,9 @@ func (a *agent) meets(t *task.Task) bool { return a.unmet(t) == nil }
 
 // unmet is the first constraint of a task that an agent does not meet.
 func (a *agent) unmet(t *task.Task) *task.Constraint {
-	if t.Spec.Rules == nil {
-		return nil
-	}
-	for i := range t.Spec.Rules.Constraints {
-		c := &t.Spec.Rules.Constraints[i]
+	constraints := t.Spec.Asks().Constraints
+	for i := range constraints {
+		c := &constraints[i]
 		values, there := a.attributes[c.Attribute]
 		if c.Attribute == "hostname" {
 			values, there = []string{a.host}, true

@@ -33,7 +33,7 @@ func (s *state) redepend() {
 			continue
 		}
 		any = true
-		for _, name := range t.Spec.Rules.After {
+		for _, name := range afterOf(t) {
 			n := d.names[name]
 			if n == nil {
 				n = &named{}
@@ -57,12 +57,7 @@ func (s *state) redepend() {
 func waits(t *task.Task) bool { return len(afterOf(t)) > 0 }
 
 // afterOf are the names that a task waits for.
-func afterOf(t *task.Task) []task.ID {
-	if t.Spec.Rules == nil {
-		return nil
-	}
-	return t.Spec.Rules.After
-}
+func afterOf(t *task.Task) []task.ID { return t.Spec.Asks().After }
 
 // concern notes a task that came: all is worked out anew if it waits for others or
 // others wait for it.

@@ -137,7 +137,7 @@ func (s *state) explainIdle(t *task.Task, x *Explanation) {
 func (s *state) waitsText(t *task.Task) string {
 	const most = 5
 	var names []string
-	for _, name := range t.Spec.Rules.After {
+	for _, name := range afterOf(t) {
 		if n := s.deps.names[name]; n != nil && n.open > 0 {
 			text := string(name)
 			if n.open > 1 {

@@ -25,10 +25,10 @@ const groupStopped = "GROUP_STOPPED"
 
 // groupsOf are the groups that a task is in: the run, and its own.
 func groupsOf(t *task.Task) []string {
-	if t.Spec.Rules == nil || t.Spec.Rules.Group == "" {
-		return []string{""}
+	if own := t.Spec.Asks().Group; own != "" {
+		return []string{"", own}
 	}
-	return []string{"", t.Spec.Rules.Group}
+	return []string{""}
 }
 
 // bounds are those of a group: of the run by flags, of others by the tasks file.
@@ -157,7 +157,7 @@ func (s *state) stoppedBy(t *task.Task) *string {
 }
 
 func inGroup(t *task.Task, name string) bool {
-	return name == "" || t.Spec.Rules != nil && t.Spec.Rules.Group == name
+	return name == "" || t.Spec.Asks().Group == name
 }
 
 // stopAgain looks again for what stopped groups have to end: tasks may have come.

@@ -120,10 +120,10 @@ func (s *state) command(t *task.Task, attempt int, more []task.Variable) *mesos.
 // container is the image that a command runs in, nil if in none. A docker
 // container uses the network of its host, so that the ports of an offer are its own.
 func container(t *task.Task) *mesos.ContainerInfo {
-	if t.Spec.Rules == nil || t.Spec.Rules.Container == nil {
+	c := t.Spec.Asks().Container
+	if c == nil {
 		return nil
 	}
-	c := t.Spec.Rules.Container
 	info := &mesos.ContainerInfo{}
 	if c.Type == "docker" {
 		network := mesos.ContainerInfo_DockerInfo_HOST

@@ -154,10 +154,7 @@ func (s *state) countStates(owed []*Notice) {
 	}
 	if len(groups) > 0 {
 		for t := range s.queue.All() {
-			if t.Spec.Rules == nil {
-				continue
-			}
-			if states := groups[t.Spec.Rules.Group]; states != nil {
+			if states := groups[t.Spec.Asks().Group]; states != nil {
 				states[t.State]++
 			}
 		}

@@ -73,7 +73,7 @@ func (s *state) homelessKey(t *task.Task) homelessKey {
 // fitsSome tells whether some agent, were it empty, could run a task by its rules
 // too. Without any, that is known of the sizes.
 func (s *state) fitsSome(t *task.Task) bool {
-	if t.Spec.Rules == nil || len(t.Spec.Rules.Constraints) == 0 && t.Spec.Rules.Ports == 0 {
+	if rules := t.Spec.Asks(); len(rules.Constraints) == 0 && rules.Ports == 0 {
 		return true
 	}
 	for _, a := range s.agents {
@@ -151,11 +151,8 @@ func (s *state) meetsSome(t *task.Task) bool {
 }
 
 func constraintsText(t *task.Task) string {
-	if t.Spec.Rules == nil {
-		return ""
-	}
 	text := ""
-	for i, c := range t.Spec.Rules.Constraints {
+	for i, c := range t.Spec.Asks().Constraints {
 		if i > 0 {
 			text += ", "
 		}

@@ -64,12 +64,7 @@ func (p *pool) takePorts(n int) (out []mesos.Resource, ports []int) {
 }
 
 // portsOf is how many ports a task asks for.
-func portsOf(t *task.Task) int {
-	if t.Spec.Rules == nil {
-		return 0
-	}
-	return t.Spec.Rules.Ports
-}
+func portsOf(t *task.Task) int { return t.Spec.Asks().Ports }
 
 // portsFit tells whether an agent was ever seen to have the ports that t needs.
 func (s *state) portsFit(a *agent, t *task.Task) bool { return portsOf(t) <= a.mostPorts }

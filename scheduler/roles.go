@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -11,10 +12,7 @@ import (
 
 // role is whose resources a task takes.
 func (s *state) role(t *task.Task) string {
-	if t.Spec.Rules != nil && t.Spec.Rules.Role != "" {
-		return t.Spec.Rules.Role
-	}
-	return s.cfg.Role
+	return cmp.Or(t.Spec.Asks().Role, s.cfg.Role)
 }
 
 // roleOf is the role that an offer was made to.

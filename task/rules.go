@@ -50,8 +50,19 @@ type Container struct {
 	Volumes []Volume
 }
 
+// Asks gives the rules of a task, also of one that has none: they ask for nothing
+// then. They must not be changed.
+func (s *Spec) Asks() *Rules {
+	if s.Rules == nil {
+		return &noRules
+	}
+	return s.Rules
+}
+
+var noRules Rules
+
 // Contained tells whether the command runs in a container of its own.
-func (s *Spec) Contained() bool { return s.Rules != nil && s.Rules.Container != nil }
+func (s *Spec) Contained() bool { return s.Asks().Container != nil }
 
 // Volume is a directory of the agent within a container.
 type Volume struct {
@@ -86,18 +97,9 @@ func (r *Rules) Equal(o *Rules) bool {
 	if r == o {
 		return true
 	}
-	none := &Rules{}
-	a, b := cmp.Or(r, none), cmp.Or(o, none)
+	a, b := cmp.Or(r, &noRules), cmp.Or(o, &noRules)
 	return slices.Equal(a.After, b.After) && a.Group == b.Group && slices.Equal(a.Constraints, b.Constraints) &&
 		a.Ports == b.Ports && a.Container.equal(b.Container) && a.Role == b.Role
-}
-
-// container is what the tasks of the spec run in, nil for none.
-func (s *Spec) container() *Container {
-	if s.Rules == nil {
-		return nil
-	}
-	return s.Rules.Container
 }
 
 func (c *Container) equal(o *Container) bool {

@@ -75,7 +75,7 @@ func (s *Spec) RunsSame(o *Spec) bool {
 	return s.Command == o.Command && slices.Equal(s.Argv, o.Argv) && maps.Equal(s.Env, o.Env) &&
 		s.User == o.User && slices.Equal(s.URIs, o.URIs) &&
 		slices.EqualFunc(s.Files, o.Files, func(a, b Input) bool { return a.Path == b.Path && a.Name == b.Name }) &&
-		s.container().equal(o.container())
+		s.Asks().Container.equal(o.Asks().Container)
 }
 
 // Equal tells whether both say the same of a task, whatever line they stand on
