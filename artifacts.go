@@ -110,7 +110,7 @@ func (s *session) keepPlace() error {
 	if len(run.Secret) == 0 {
 		run.Secret, changed = newArtifactSecret(), true
 	}
-	if at := s.listener.Addr().String(); s.freePort() && run.Listen != at {
+	if at := s.listener.Addr().String(); s.keepsPort() && run.Listen != at {
 		run.Listen, changed = at, true
 	}
 	if !changed {

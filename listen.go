@@ -30,16 +30,18 @@ func (s *session) bind(at string) (*web.Listener, error) {
 	return l, nil
 }
 
-// freePort tells whether the port of our address is ours to choose.
-func (s *session) freePort() bool {
-	return s.cfg.agent.listen == "" || strings.HasSuffix(s.cfg.agent.listen, ":0")
+// keepsPort tells whether the port of our address is ours to choose, and should be
+// the same after a restart: for who has the page open, and for agents that do not
+// end with us.
+func (s *session) keepsPort() bool {
+	return s.cfg.agent.listen == "" && !s.cfg.embedded || strings.HasSuffix(s.cfg.agent.listen, ":0")
 }
 
 // formerPort is the port of before, which agents may have been told of; empty if
 // there was none, or if --listen says which it is.
 func (s *session) formerPort() string {
 	_, port, err := net.SplitHostPort(s.journal.run.Listen)
-	if err != nil || !s.resumed || !s.freePort() {
+	if err != nil || !s.resumed || !s.keepsPort() {
 		return ""
 	}
 	return port
