@@ -38,7 +38,7 @@ func (c *claims) claim(j *job) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range j.places() {
-		if old := c.newest[p]; old != nil {
+		if old := c.newest[p]; old != nil && old != j { // both purposes may have one place
 			old.cancel()
 		}
 		c.newest[p] = j

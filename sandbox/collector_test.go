@@ -367,3 +367,24 @@ func TestCollectorNewest(t *testing.T) {
 		})
 	}
 }
+
+// TestCollectorOnePlace: outputs and streams may go to one place.
+func TestCollectorOnePlace(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newResults()
+		c := NewCollector(newTree(t, map[string]string{"o": "O", "stdout": "out"}), r.take)
+		defer c.Close()
+		q := requestOf("x", "a")
+		q.Outputs, q.OutputsTo = wanted("o"), Place{dir, "x"}
+		q.Keep, q.KeepTo = true, Place{dir, "x"}
+		c.Add(q)
+		synctest.Wait()
+		if got, _, ok := r.of("x"); !ok || got.Err != nil || got.KeepErr != nil || got.Files != 1 {
+			t.Errorf("%+v", got)
+		}
+	})
+	if got := fmt.Sprint(contents(t, dir)); got != "map[x/o:O x/stdout:out]" {
+		t.Error(got)
+	}
+}
