@@ -113,6 +113,7 @@ func (s *state) leave(status int, why string) {
 	s.quietAt = s.now
 	for _, t := range s.inOrder() {
 		if t.phase != over {
+			t.left = !t.killed
 			s.kill(t, s.grace*3/5)
 		}
 	}

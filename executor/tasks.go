@@ -45,6 +45,7 @@ type task struct {
 	updates []*update
 
 	killed   bool // somebody asked for its end
+	left     bool // that was the executor, which has to go itself
 	timedOut bool
 	grace    time.Duration
 	killAt   time.Time // SIGKILL; zero: not yet, or sent
@@ -62,7 +63,8 @@ func (s *state) onLaunch(info mesos.TaskInfo) {
 	t := s.add(info)
 	switch command, err := ParseCommand(info.Data); {
 	case s.leaving:
-		s.end(t, mesos.TASK_KILLED, nil, "The executor is shutting down")
+		t.left = true
+		s.end(t, mesos.TASK_KILLED, t.whyKilled(), "The executor is shutting down")
 	case err != nil:
 		s.end(t, mesos.TASK_ERROR, mesos.REASON_TASK_INVALID.Enum(), err.Error())
 	case !usableID(id):
@@ -207,9 +209,9 @@ func (s *state) kill(t *task, grace time.Duration) {
 	switch t.phase {
 	case preparing:
 		s.eff.abandon = append(s.eff.abandon, t.job)
-		s.end(t, mesos.TASK_KILLED, nil, "Killed before it was started")
+		s.end(t, mesos.TASK_KILLED, t.whyKilled(), "Killed before it was started")
 	case announced:
-		s.end(t, mesos.TASK_KILLED, nil, "Killed before it was started")
+		s.end(t, mesos.TASK_KILLED, t.whyKilled(), "Killed before it was started")
 	case running:
 		s.terminate(t)
 	}
@@ -269,12 +271,22 @@ func (s *state) onExited(ev exited) {
 	case t.timedOut:
 		s.end(t, mesos.TASK_FAILED, mesos.REASON_MAX_COMPLETION_TIME_REACHED.Enum(), text)
 	case t.killed:
-		s.end(t, mesos.TASK_KILLED, nil, text)
+		s.end(t, mesos.TASK_KILLED, t.whyKilled(), text)
 	case ev.status.Exited() && ev.status.ExitStatus() == 0:
 		s.end(t, mesos.TASK_FINISHED, nil, text)
 	default:
 		s.end(t, mesos.TASK_FAILED, nil, text)
 	}
+}
+
+// whyKilled is the reason of a task that was killed: none if that was asked for.
+// One that was not asked for is nobody's fault but the executor's, and its
+// framework may want to run it again.
+func (t *task) whyKilled() *mesos.TaskStatus_Reason {
+	if t.left {
+		return mesos.REASON_EXECUTOR_TERMINATED.Enum()
+	}
+	return nil
 }
 
 // end is the last that is said of a task.

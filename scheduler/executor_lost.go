@@ -11,7 +11,8 @@ import (
 )
 
 // executorEnded drops the executor of a launch if this update of it tells that
-// it is gone, or never was. The agent says so, not the executor.
+// it is gone, or never was. The agent says so; the executor itself only that it
+// goes.
 func (s *state) executorEnded(at *task.Attempt, u *update) {
 	if at.Executor == "" || !u.terminal() {
 		return
@@ -20,6 +21,9 @@ func (s *state) executorEnded(at *task.Attempt, u *update) {
 	if u.fromExecutor {
 		if x := a.executor(at.Executor); x != nil {
 			x.started = true // a terse one does not always say RUNNING
+			if u.reason == mesos.REASON_EXECUTOR_TERMINATED {
+				s.retire(a, x) // it is about to go
+			}
 		}
 		return
 	}

@@ -113,7 +113,9 @@ func (u *update) infrastructure() bool {
 		return u.reason == mesos.REASON_EXECUTOR_TERMINATED || u.reason == mesos.REASON_EXECUTOR_REGISTRATION_TIMEOUT ||
 			u.reason == mesos.REASON_CONTAINER_LAUNCH_FAILED
 	case mesos.TASK_KILLED:
-		return u.reason == mesos.REASON_AGENT_DRAINING
+		// The second is what our executor says of what it ended because it was told
+		// to go itself.
+		return u.reason == mesos.REASON_AGENT_DRAINING || u.reason == mesos.REASON_EXECUTOR_TERMINATED
 	}
 	return false
 }
