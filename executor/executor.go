@@ -249,6 +249,9 @@ func (e *edges) do(eff effects) {
 	for _, j := range eff.start {
 		e.nursery.start(j)
 	}
+	for _, j := range eff.withdraw {
+		e.nursery.withdraw(j)
+	}
 	for _, x := range eff.signals {
 		e.nursery.signal(x.id, x.sig)
 	}

@@ -56,6 +56,14 @@ func newNursery(post func(event)) (*nursery, error) {
 // Not more than maxTasks may wait.
 func (n *nursery) start(j *job) { n.queue <- j }
 
+// withdraw keeps a command from being started, if that has not begun; then the
+// outcome comes at once, also while another one is long in starting.
+func (n *nursery) withdraw(j *job) {
+	if j.taken.CompareAndSwap(false, true) {
+		go n.post(started{id: j.id, err: errWithdrawn})
+	}
+}
+
 // signal sends a signal to a command's group, if it is there.
 func (n *nursery) signal(id string, sig syscall.Signal) {
 	n.mu.Lock()
@@ -75,6 +83,9 @@ func (n *nursery) fork(again bool) {
 		return
 	}
 	for j := range n.queue {
+		if !j.taken.CompareAndSwap(false, true) {
+			continue // it was withdrawn
+		}
 		ended, err := n.launch(j)
 		n.post(started{id: j.id, err: err})
 		if ended != nil {

@@ -31,6 +31,7 @@ func actAsNursery(command string) int {
 		fmt.Println(err)
 		return 1
 	}
+	jobs := map[string]*job{}
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		verb, arg, _ := strings.Cut(in.Text(), " ")
@@ -41,7 +42,14 @@ func actAsNursery(command string) int {
 			if err := os.Mkdir(dir, 0o755); err != nil {
 				fmt.Println(err)
 			}
+			jobs[arg] = j
 			n.start(j)
+		case "withdraw":
+			n.withdraw(jobs[arg])
+		case "hold": // what is being started does not get on
+			n.mu.Lock()
+		case "release":
+			n.mu.Unlock()
 		case "signal":
 			n.signal(arg, syscall.SIGTERM)
 		}
@@ -187,6 +195,28 @@ func TestNurseryNeighbours(t *testing.T) {
 	p.say("signal long")
 	p.hear("exited long terminated with signal Terminated")
 	gone(t, long, true)
+}
+
+// TestNurseryWithdraw: a command that waits for another one's start need not be
+// started any more, which is told at once; one that has started is.
+func TestNurseryWithdraw(t *testing.T) {
+	p := startNursery(t, "pwd >&2; exit 3")
+	p.say("hold")
+	p.say("start a")
+	p.say("start b")
+	p.say("withdraw b")
+	p.hear("started b withdrawn")
+	p.say("withdraw b") // nothing comes of it
+	p.say("release")
+	p.hear("started a <nil>")
+	p.hear("exited a exited with status 3")
+	p.say("withdraw a")
+	p.say("start c")
+	p.hear("started c <nil>")
+	p.hear("exited c exited with status 3")
+	if text, err := os.ReadFile(filepath.Join(p.dir, "b", "stderr")); len(text) > 0 {
+		t.Errorf("b has run: %q, %v", text, err)
+	}
 }
 
 // TestNurseryClose: nothing is left when it is closed.

@@ -145,6 +145,9 @@ func (p *scene) play(words []string) {
 		if arg(2) != "" {
 			err = fmt.Errorf("%s", strings.TrimPrefix(arg(2), "fault "))
 		}
+		if arg(2) == errWithdrawn.Error() {
+			err = errWithdrawn
+		}
 		if words[0] == "started" {
 			p.step(started{id: id.Value, err: err})
 			break
@@ -232,6 +235,9 @@ func (p *scene) show(eff effects, timed bool) {
 	}
 	for _, j := range eff.start {
 		say("start %s", j.id)
+	}
+	for _, j := range eff.withdraw {
+		say("withdraw %s", j.id)
 	}
 	for _, x := range eff.signals {
 		say("signal %s %s", x.id, signalName(x.sig))

@@ -195,6 +195,13 @@ func (m *model) do(eff effects) {
 		m.runs = append(m.runs, j.id)
 		m.inner = append(m.inner, started{id: j.id})
 	}
+	for _, j := range eff.withdraw {
+		if i := slices.Index(m.inner, event(started{id: j.id})); i >= 0 && m.rand.IntN(2) == 0 { // in time
+			m.inner[i] = started{id: j.id, err: errWithdrawn}
+			m.runs = slices.DeleteFunc(m.runs, func(id string) bool { return id == j.id })
+			m.begun[j.id] = 0
+		}
+	}
 }
 
 // check is what must hold when all is over.

@@ -2,7 +2,9 @@ package executor
 
 import (
 	"cmp"
+	"errors"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -81,6 +83,7 @@ type effects struct {
 	start     []*job
 	signals   []signalling
 	abandon   []*job // what is being prepared and not needed any more
+	withdraw  []*job // the same of what is to be started
 	notes     []note
 	exit      *int // the exit status: there is nothing more to do
 }
@@ -105,7 +108,12 @@ type job struct {
 	dir     string
 	env     []string
 	as      *syscall.Credential // nil: as we are
+
+	taken atomic.Bool // it is being started, or was withdrawn; not the state's
 }
+
+// errWithdrawn is the outcome of a start that was withdrawn in time.
+var errWithdrawn = errors.New("withdrawn")
 
 // rules are what a state does not change.
 type rules struct {

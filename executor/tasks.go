@@ -144,6 +144,10 @@ func (s *state) onStarted(ev started) {
 	if t == nil || t.phase != starting {
 		return
 	}
+	if ev.err == errWithdrawn {
+		s.end(t, mesos.TASK_KILLED, t.whyKilled(), "Killed before it was started")
+		return
+	}
 	if ev.err != nil {
 		s.end(t, mesos.TASK_FAILED, mesos.REASON_CONTAINER_LAUNCH_FAILED.Enum(), "Failed to launch the task: "+ev.err.Error())
 		return
@@ -212,6 +216,8 @@ func (s *state) kill(t *task, grace time.Duration) {
 		s.end(t, mesos.TASK_KILLED, t.whyKilled(), "Killed before it was started")
 	case announced:
 		s.end(t, mesos.TASK_KILLED, t.whyKilled(), "Killed before it was started")
+	case starting: // what comes of it says whether that was in time
+		s.eff.withdraw = append(s.eff.withdraw, t.job)
 	case running:
 		s.terminate(t)
 	}
