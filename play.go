@@ -128,8 +128,12 @@ func (s *session) usable(ctx context.Context, file *task.File, tasks []task.Task
 	}
 	var id task.ID
 	given := false
-	if err := s.sched.Look(ctx, func(v scheduler.View) { id, given = v.Given(tasks) }); err != nil {
+	var circle *scheduler.WaitsForItself
+	if err := s.sched.Look(ctx, func(v scheduler.View) { id, given = v.Given(tasks); circle = v.Circle(tasks) }); err != nil {
 		return err // we are ending
+	}
+	if circle != nil {
+		return circle
 	}
 	if given {
 		return fmt.Errorf("task %s is there already, it was submitted", id)

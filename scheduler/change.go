@@ -95,7 +95,7 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 			again = append(again, t)
 		}
 	}
-	for _, t := range s.notStopped(again, &out) {
+	for _, t := range s.withoutCircle(s.notStopped(again, &out), &out) {
 		out.Changed = append(out.Changed, t.ID)
 		s.requeue(t)
 		s.concern(s.queue.Get(t.ID))
@@ -144,6 +144,21 @@ func (s *state) notStopped(tasks []*task.Task, out *Outcome) []*task.Task {
 		}
 		tasks = rest
 	}
+}
+
+// withoutCircle leaves out tasks that would wait for themselves, were they queued
+// again with all others.
+func (s *state) withoutCircle(tasks []*task.Task, out *Outcome) []*task.Task {
+	for circle := s.circle(tasks); circle != nil; circle = s.circle(tasks) {
+		tasks = slices.DeleteFunc(tasks, func(t *task.Task) bool {
+			in := t.Spec.ID == circle.Series && waits(t)
+			if in {
+				out.left(t.ID, "what it would wait for waits for %s, which it is part of", circle.Series)
+			}
+			return in
+		})
+	}
+	return tasks
 }
 
 // requeue queues a task again that has ended, with all its retries.

@@ -31,8 +31,52 @@ func TestSubmitCircle(t *testing.T) {
 	}
 	submit("{id: s, command: x, each_line: l}", "one\n", "")
 	submit("{id: x, command: x, after: [s]}, {id: y, command: x, after: [x, a]}", "", "")
-	submit("{id: s, command: x, each_line: l, after: [y]}", "\ntwo\n", "task s-2: after: what it would wait for waits for s, which it would be part of")
+	submit("{id: s, command: x, each_line: l, after: [y]}", "\ntwo\n", "task s-2: after: what it would wait for waits for s, which it is part of")
 	submit("{id: s, command: x, each_line: l, after: [a]}", "\ntwo\n", "")
 	submit("{id: s, command: x, each_line: l, after: [s-2]}", "\n\nthree\n", "")
 	submit("{id: r, command: x, each_line: l, after: [y]}", "one\n", "")
+}
+
+// TestRetryCircle: nor does a retry, of tasks that had ended when others were
+// submitted; and a tasks file that would do it is found.
+func TestRetryCircle(t *testing.T) {
+	env := newEnv(t)
+	env.play("load a")
+	submit := func(text, list string) {
+		t.Helper()
+		file, err := task.ParseWith("f", []byte("defaults: {cpus: 1, mem: 1}\ntasks: ["+text+"]\n"), task.Outside{Folder: "/",
+			List: func(string) ([]byte, error) { return []byte(list), nil }, Known: func(task.ID) bool { return true }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		env.step(Asked{Change: Submit{Tasks: file.Tasks(time.Time{})}, Answer: func(out Outcome) {
+			if out.Err != nil {
+				t.Fatal(out.Err)
+			}
+		}})
+	}
+	submit("{id: s, command: x, each_line: l}", "one\n")
+	submit("{id: x, command: x, after: [s]}", "")
+	env.play("cancel x")
+	submit("{id: s, command: x, each_line: l, after: [x]}", "\ntwo\n") // ends, since x has
+	env.step(Asked{Change: RetryTasks{Selection{Failed: true}}, Answer: func(out Outcome) {
+		// x ends again, since s-2 stays as it is.
+		if len(out.Changed) != 1 || out.Changed[0] != "x" || len(out.Notes) != 2 || out.Notes[0].ID != "s-2" || out.Notes[1].ID != "x" {
+			t.Errorf("%+v", out)
+		}
+	}})
+	submit("{id: s, command: x, each_line: l, after: [a]}", "\n\nthree\n")
+	parse := func(text string) []task.Task {
+		file, err := task.ParseWith("f", []byte("defaults: {cpus: 1, mem: 1}\ntasks:\n"+text), task.Outside{Known: func(task.ID) bool { return true }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file.Tasks(time.Time{})
+	}
+	if circle := env.s.circleWith(parse("- {id: a, command: y}\n- {id: b, command: y, after: [s]}\n")); circle != nil {
+		t.Error(circle)
+	}
+	if circle := env.s.circleWith(parse("- {id: a, command: y, after: [s]}\n")); circle == nil || circle.ID != "s-3" {
+		t.Error(circle)
+	}
 }

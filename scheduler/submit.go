@@ -2,8 +2,6 @@ package scheduler
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"cmdq/task"
 )
@@ -35,8 +33,8 @@ func (c Submit) change(s *state) (out Outcome) {
 		out.Err = err
 		return out
 	}
-	if err := s.circle(add); err != nil {
-		out.Err = err
+	if circle := s.circle(add); circle != nil {
+		out.Err = circle
 		return out
 	}
 	if s.seq == 0 {
@@ -119,52 +117,6 @@ func (s *state) unknownAfter(add []*task.Task, fresh map[task.ID]bool) (*task.Ta
 	return nil, ""
 }
 
-// circle looks for a new task of a series for which others wait already, and that
-// would wait for these. Only so can a circle come: every other name is there
-// before anybody waits for it.
-func (s *state) circle(add []*task.Task) error {
-	late := slices.DeleteFunc(slices.Clone(add), func(n *task.Task) bool {
-		return n.ID == n.Spec.ID || len(afterOf(n)) == 0 || s.deps.names[n.Spec.ID] == nil
-	})
-	if len(late) == 0 {
-		return nil
-	}
-	waits := map[task.ID]map[task.ID]bool{} // by name of a task or series: for whom
-	note := func(t *task.Task) {
-		for _, name := range namesOf(t) {
-			for _, on := range afterOf(t) {
-				if waits[name] == nil {
-					waits[name] = map[task.ID]bool{}
-				}
-				waits[name][on] = true
-			}
-		}
-	}
-	for t := range s.queue.All() {
-		if !t.State.Terminal() {
-			note(t)
-		}
-	}
-	for _, n := range add {
-		note(n)
-	}
-	for _, n := range late {
-		seen := map[task.ID]bool{}
-		for open := slices.Clone(afterOf(n)); len(open) > 0; {
-			name := open[len(open)-1]
-			if open = open[:len(open)-1]; seen[name] {
-				continue
-			}
-			seen[name] = true
-			if name == n.Spec.ID {
-				return &WaitsForItself{ID: n.ID, Series: name}
-			}
-			open = slices.AppendSeq(open, maps.Keys(waits[name]))
-		}
-	}
-	return nil
-}
-
 // givenSeq is behind the place of every task of a file, whatever is added to that.
 const givenSeq = 1 << 40
 
@@ -203,16 +155,6 @@ type UnknownGroup struct {
 
 func (e *UnknownGroup) Error() string {
 	return fmt.Sprintf("task %s: group: found %q, which is not in groups of the tasks file", e.For, e.Name)
-}
-
-// WaitsForItself is a task that was to wait, by way of others, for the series that
-// it would become part of.
-type WaitsForItself struct {
-	ID, Series task.ID
-}
-
-func (e *WaitsForItself) Error() string {
-	return fmt.Sprintf("task %s: after: what it would wait for waits for %s, which it would be part of", e.ID, e.Series)
 }
 
 // OtherTask is a task of an id that is taken.

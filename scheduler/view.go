@@ -43,6 +43,10 @@ func (v View) Selected(s Selection) ([]*task.Task, error) { return v.s.selected(
 // Given finds a task of a file that was submitted before.
 func (v View) Given(tasks []task.Task) (task.ID, bool) { return v.s.givenAmong(tasks) }
 
+// Circle finds a task that was submitted and would wait for itself with a tasks
+// file like this.
+func (v View) Circle(file []task.Task) *WaitsForItself { return v.s.circleWith(file) }
+
 // Near are ids that may have been meant by one that is not there.
 func (v View) Near(id task.ID) []task.ID { return v.s.near(id) }
 
