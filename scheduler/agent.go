@@ -18,6 +18,8 @@ type agent struct {
 	used     task.Resources // by our launches there, and by the executors below
 	largest  task.Resources // the most it was ever seen to have
 	known    bool           // an offer told its size
+	met      time.Time      // when it did
+	free     task.Resources // the most that it ever offered
 	offered  task.Resources // what its last offer had
 	seen     time.Time      // when that came
 
@@ -70,12 +72,22 @@ func (s *state) agent(id string) *agent {
 // saw learns the agent's size from an offer. Only at first sight do launches of
 // ours there count too: later, an offer may hold what a launch has given back
 // before we heard of its end.
-func (a *agent) saw(free task.Resources) {
+func (a *agent) saw(free task.Resources, now time.Time) {
+	a.free = a.free.Max(free)
 	if !a.known {
-		a.largest, a.known = free.Add(a.used), true
+		a.largest, a.known, a.met = free.Add(a.used), true, now
 		return
 	}
 	a.largest = a.largest.Max(free)
+}
+
+// gaveBack takes back what was counted at first sight for a launch that had ended
+// by then, as it is told now: the offer held it already. So it is when we come
+// back after a while.
+func (a *agent) gaveBack(t *task.Task, at *task.Attempt) {
+	if a.known && at.Launched.Before(a.met) && at.Ended.Before(a.met) {
+		a.largest = a.largest.Sub(t.Spec.Resources).Max(a.free)
+	}
 }
 
 // onAgentLost: slaveLost. The updates of its tasks come on their own.

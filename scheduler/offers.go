@@ -25,7 +25,7 @@ func (s *state) onOffers(offers []mesos.Offer) {
 		}
 		a := s.meet(&group[0])
 		p := s.pool(group)
-		a.saw(p.free)
+		a.saw(p.free, s.now)
 		a.offered, a.seen, a.mostPorts = p.free, s.now, max(a.mostPorts, p.portsLeft())
 		a.left[p.role] = p.room()
 		ids := offerIDs(group)

@@ -24,6 +24,7 @@ func (s *state) left(t *task.Task, a *task.Attempt, at time.Time) {
 	}
 	a.MayStillRun, a.Settle = time.Time{}, time.Time{}
 	ag := s.agent(a.Agent)
+	ag.gaveBack(t, a)
 	ag.used = ag.used.Sub(t.Spec.Resources)
 	if a.Executor != "" {
 		s.leftExecutor(ag, a)

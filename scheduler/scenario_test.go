@@ -369,7 +369,7 @@ func parseOffer(t *testing.T, text string) mesos.Offer {
 }
 
 // status reads "a.2 RUNNING uuid=7 agent=a1 reason=… source=master executor=…
-// unreachable=-5m message=…". An update from an agent gets a fresh uuid unless
+// unreachable=-5m at=-5s message=…". An update from an agent gets a fresh uuid unless
 // told otherwise; one from the master has none.
 func (e *env) status(text string) *mesos.TaskStatus {
 	text, message, hasMessage := strings.Cut(text, " message=")
@@ -404,6 +404,10 @@ func (e *env) status(text string) *mesos.TaskStatus {
 				e.t.Fatalf("unknown reason %q", v)
 			}
 			st.Reason = mesos.TaskStatus_Reason(r).Enum()
+		case "at":
+			d, _ := time.ParseDuration(v)
+			sec := float64(e.now.Add(d).UnixMilli()) / 1000
+			st.Timestamp = &sec
 		case "executor":
 			st.ExecutorID = &mesos.ExecutorID{Value: v}
 		case "unreachable":
