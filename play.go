@@ -181,6 +181,9 @@ func (s *session) noMaster(over scheduler.Over) error {
 func (s *session) leftBehind() string {
 	snap := s.sched.Snapshot()
 	open := count(snap.Tasks-snap.Ended(), "task")
+	if snap.Tasks == snap.Ended() {
+		return "ended; so had all tasks, and the next start goes on with this run"
+	}
 	if s.cfg.embedded {
 		return fmt.Sprintf("ended with %s to go; commands that ran are stopped, and the next start runs them again", open)
 	}
@@ -203,12 +206,13 @@ func (s *session) interrupted(over scheduler.Over, status int) error {
 	if left := snap.Tasks - snap.Ended(); left > 0 {
 		return &exit{status, fmt.Errorf("interrupted with %s to go; the next start goes on with that", count(left, "task"))}
 	}
-	if !s.once {
-		if err := s.done(); err != nil {
-			return &exit{status, err}
-		}
+	if s.once {
+		return &exit{status: status}
 	}
-	return &exit{status: status}
+	if err := s.done(); err != nil {
+		return &exit{status, err}
+	}
+	return &exit{status, errors.New("interrupted; all tasks had ended, so the next start begins a new run of the tasks file")}
 }
 
 // tellEnd tells of a run that had ended when its process died: what is missing

@@ -275,7 +275,11 @@ func TestFollowsTheFile(t *testing.T) {
 		t.Errorf("the slip is still in the status:\n%s", out)
 	}
 	p.signal(syscall.SIGINT)
-	p.exits(130)
+	wants(t, p.exits(130), "all tasks had ended, so the next start begins a new run")
+	p.again("--progress", "none")
+	p.says("msg=\"finished: Command exited with status 0\"", 1)
+	p.signal(syscall.SIGTERM)
+	wants(t, p.exits(143), "ended; so had all tasks, and the next start goes on with this run")
 }
 
 // TestFollowsTheFolder: the tasks file is followed also when the folder that it is

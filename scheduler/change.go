@@ -83,8 +83,14 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 	tasks, err := s.selected(c.Selection)
 	out.Err = err
 	var again []*task.Task
+	named := map[task.ID]bool{}
+	for _, id := range c.IDs {
+		named[id] = true
+	}
 	for _, t := range tasks {
 		switch a := t.Current(); {
+		case t.State.Terminal() && takenOut(t) && c.Group == "" && !named[t.ID]:
+			out.left(t.ID, "it was taken out of the tasks file; it is tried again by its id")
 		case t.State == task.Finished:
 			out.left(t.ID, "it has finished; only what failed or was killed is tried again")
 		case !t.State.Terminal():

@@ -124,3 +124,21 @@ func TestStanding(t *testing.T) {
 		t.Errorf("%q", st.Holdup)
 	}
 }
+
+// TestHoldup: what may still run where nobody knows holds the queue up.
+func TestHoldup(t *testing.T) {
+	env := newEnv(t)
+	for _, step := range []struct{ play, want string }{
+		{"load a; b after=a", "no connection to the master"},
+		{"subscribed", ""},
+		{"offer o agent=a1 cpus=4 mem=900", ""},
+		{"update a RUNNING", ""},
+		{"update a UNREACHABLE source=master unreachable=-5m", "1 task that may still run where the cluster does not know (cmdq explain ID)"},
+		{"update a RUNNING", ""},
+	} {
+		env.play(step.play)
+		if got := (View{env.s}).Standing().Holdup; got != step.want {
+			t.Errorf("after %s: %q, want %q", step.play, got, step.want)
+		}
+	}
+}

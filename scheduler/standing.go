@@ -86,7 +86,8 @@ func (s *state) holdup() string {
 	return s.ruledOut()
 }
 
-// ruledOut says how many ready tasks cannot be launched now, whatever is offered.
+// ruledOut says how many tasks are not known to get on, and how many ready ones
+// cannot be launched now, whatever is offered.
 func (s *state) ruledOut() string {
 	homeless, capped := 0, 0
 	for shape := range s.queue.Shapes() {
@@ -96,7 +97,16 @@ func (s *state) ruledOut() string {
 			capped += shape.Ready
 		}
 	}
+	unsure := 0
+	for t := range s.queue.Active() {
+		if !t.Current().MayStillRun.IsZero() {
+			unsure++
+		}
+	}
 	var parts []string
+	if unsure > 0 {
+		parts = append(parts, countTasks(unsure)+" that may still run where the cluster does not know (cmdq explain ID)")
+	}
 	if homeless > 0 {
 		parts = append(parts, countTasks(homeless)+" that no agent can run (cmdq explain ID)")
 	}
