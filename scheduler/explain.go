@@ -61,13 +61,21 @@ func (s *state) explain(t *task.Task) Explanation {
 	case t.State.Active():
 		s.explainActive(t, &x)
 	case t.State == task.Fetching && s.frozen:
-		x.Code, x.Text = WhyFetching, fmt.Sprintf("its command has ended; the next start fetches what it left on %s", t.Current().Host)
+		x.Code, x.Text = WhyFetching, fmt.Sprintf("its command has ended; the next start fetches what it left on %s", fetchedFrom(t))
 	case t.State == task.Fetching:
-		x.Code, x.Text = WhyFetching, fmt.Sprintf("its command has ended; what it left on %s is being fetched", t.Current().Host)
+		x.Code, x.Text = WhyFetching, fmt.Sprintf("its command has ended; what it left on %s is being fetched", fetchedFrom(t))
 	default:
 		x.Code, x.Text = WhyEnded, fmt.Sprintf("it has ended: %s%s", t.State, because(t.End.Reason, t.End.Message))
 	}
 	return x
+}
+
+// fetchedFrom is the host of the launch that finished, which may be an earlier one.
+func fetchedFrom(t *task.Task) string {
+	if a := t.Attempt(t.End.Launch); a != nil {
+		return a.Host
+	}
+	return t.Current().Host
 }
 
 func (s *state) explainActive(t *task.Task, x *Explanation) {
