@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -24,11 +25,15 @@ import (
 // group is ended by whoever ends the container, as all of it is in our session.
 type nursery struct {
 	post  func(event)
-	queue chan *job
 	woken chan struct{} // there is a child
 	gone  chan struct{} // closed by close: there will be no more children
 	done  chan struct{} // closed when the forker has ended
 	ends  sync.WaitGroup
+
+	line    sync.Mutex // protects waiting and shut
+	waiting []*job     // to be started
+	shut    bool       // no more come
+	more    sync.Cond  // one has come, or shut
 
 	mu      sync.Mutex     // protects what follows
 	groups  map[int]*job   // by the leader's pid
@@ -44,22 +49,47 @@ func newNursery(post func(event)) (*nursery, error) {
 		return nil, fmt.Errorf("become subreaper: %w", err)
 	}
 	n := &nursery{
-		post: post, queue: make(chan *job, maxTasks), woken: make(chan struct{}, 1), gone: make(chan struct{}), done: make(chan struct{}),
+		post: post, woken: make(chan struct{}, 1), gone: make(chan struct{}), done: make(chan struct{}),
 		groups: map[int]*job{}, byID: map[string]int{}, early: map[int]syscall.WaitStatus{},
 	}
+	n.more.L = &n.line
 	go n.fork(false)
 	n.ends.Go(n.reap)
 	return n, nil
 }
 
 // start begins with a command; the outcome comes as started, and then exited.
-// Not more than maxTasks may wait.
-func (n *nursery) start(j *job) { n.queue <- j }
+// It does not wait.
+func (n *nursery) start(j *job) {
+	n.line.Lock()
+	defer n.line.Unlock()
+	n.waiting = append(n.waiting, j)
+	n.more.Signal()
+}
+
+// next waits for a command to start; nil: there will be none.
+func (n *nursery) next() *job {
+	n.line.Lock()
+	defer n.line.Unlock()
+	for len(n.waiting) == 0 && !n.shut {
+		n.more.Wait()
+	}
+	if len(n.waiting) == 0 {
+		return nil
+	}
+	j := n.waiting[0]
+	n.waiting[0] = nil
+	n.waiting = n.waiting[1:]
+	return j
+}
 
 // withdraw keeps a command from being started, if that has not begun; then the
 // outcome comes at once, also while another one is long in starting.
 func (n *nursery) withdraw(j *job) {
-	if j.taken.CompareAndSwap(false, true) {
+	n.line.Lock()
+	defer n.line.Unlock()
+	if i := slices.Index(n.waiting, j); i >= 0 {
+		n.waiting = slices.Delete(n.waiting, i, i+1)
 		go n.post(started{id: j.id, err: errWithdrawn})
 	}
 }
@@ -82,10 +112,7 @@ func (n *nursery) fork(again bool) {
 		runtime.UnlockOSThread()
 		return
 	}
-	for j := range n.queue {
-		if !j.taken.CompareAndSwap(false, true) {
-			continue // it was withdrawn
-		}
+	for j := n.next(); j != nil; j = n.next() {
 		ended, err := n.launch(j)
 		n.post(started{id: j.id, err: err})
 		if ended != nil {
@@ -231,7 +258,10 @@ func (n *nursery) close() {
 	n.mu.Lock()
 	n.closing = true
 	n.mu.Unlock()
-	close(n.queue)
+	n.line.Lock()
+	n.shut = true
+	n.more.Broadcast()
+	n.line.Unlock()
 	select {
 	case <-n.done:
 	case <-time.After(stuckAfter): // an execve that hangs; its process dies with us

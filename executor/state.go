@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -108,8 +107,6 @@ type job struct {
 	dir     string
 	env     []string
 	as      *syscall.Credential // nil: as we are
-
-	taken atomic.Bool // it is being started, or was withdrawn; not the state's
 }
 
 // errWithdrawn is the outcome of a start that was withdrawn in time.

@@ -276,6 +276,8 @@ func (s *state) onExited(ev exited) {
 	switch {
 	case t.timedOut:
 		s.end(t, mesos.TASK_FAILED, mesos.REASON_MAX_COMPLETION_TIME_REACHED.Enum(), text)
+	case t.killed && ev.status.Exited(): // an end of its own, late or early
+		s.end(t, mesos.TASK_KILLED, nil, text)
 	case t.killed:
 		s.end(t, mesos.TASK_KILLED, t.whyKilled(), text)
 	case ev.status.Exited() && ev.status.ExitStatus() == 0:
