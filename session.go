@@ -185,6 +185,9 @@ func (s *session) start(first scheduler.Event, n needs) error {
 		if id, given := s.sched.Given(load.Tasks); given {
 			return usage("%s: task %s is there already, it was submitted", s.file.path, id)
 		}
+		if circle := s.sched.Circle(load.Tasks); circle != nil {
+			return usage("%s: %w", s.file.path, circle)
+		}
 	}
 	if err := s.openAgentsSide(n); err != nil {
 		return err

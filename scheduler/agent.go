@@ -81,11 +81,14 @@ func (a *agent) saw(free task.Resources, now time.Time) {
 	a.largest = a.largest.Max(free)
 }
 
+// longBefore is more than clocks differ, and than an offer is on its way.
+const longBefore = time.Minute
+
 // gaveBack takes back what was counted at first sight for a launch that had ended
-// by then, as it is told now: the offer held it already. So it is when we come
+// long before, as it is told now: the offer held it already. So it is when we come
 // back after a while.
 func (a *agent) gaveBack(t *task.Task, at *task.Attempt) {
-	if a.known && at.Launched.Before(a.met) && at.Ended.Before(a.met) {
+	if a.known && at.Launched.Before(a.met) && at.Ended.Add(longBefore).Before(a.met) {
 		a.largest = a.largest.Sub(t.Spec.Resources).Max(a.free)
 	}
 }

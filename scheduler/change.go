@@ -157,7 +157,7 @@ func (s *state) notStopped(tasks []*task.Task, out *Outcome) []*task.Task {
 func (s *state) withoutCircle(tasks []*task.Task, out *Outcome) []*task.Task {
 	for circle := s.circle(tasks); circle != nil; circle = s.circle(tasks) {
 		tasks = slices.DeleteFunc(tasks, func(t *task.Task) bool {
-			in := t.Spec.ID == circle.Series && waits(t)
+			in := t.Spec == circle.spec
 			if in {
 				out.left(t.ID, "what it would wait for waits for %s, which it is part of", circle.Series)
 			}

@@ -12,6 +12,7 @@ import (
 // it is part of.
 type WaitsForItself struct {
 	ID, Series task.ID
+	spec       *task.Spec
 }
 
 func (e *WaitsForItself) Error() string {
@@ -50,7 +51,7 @@ func (w waitsFor) circle(tasks []*task.Task) *WaitsForItself {
 			}
 			seen[name] = true
 			if name == t.Spec.ID {
-				return &WaitsForItself{ID: t.ID, Series: name}
+				return &WaitsForItself{ID: t.ID, Series: name, spec: t.Spec}
 			}
 			open = slices.AppendSeq(open, maps.Keys(w[name]))
 		}
@@ -74,6 +75,11 @@ func (s *state) circle(fresh []*task.Task) *WaitsForItself {
 	for t := range s.queue.All() {
 		if !t.State.Terminal() {
 			w.note(t)
+		}
+	}
+	for _, n := range s.edited { // it follows once its launch is over
+		if n != nil {
+			w.note(n)
 		}
 	}
 	for _, t := range fresh {

@@ -20,6 +20,11 @@ func (s *state) onLoad(ev Load) {
 		s.note(logrus.ErrorLevel, nil, "the tasks file is not used, the queue goes on as it was: task %s is there already, it was submitted", id)
 		return
 	}
+	if circle := s.circleWith(tasks); circle != nil {
+		s.loaded = true
+		s.note(logrus.ErrorLevel, nil, "the tasks file is not used, the queue goes on as it was: %v", circle)
+		return
+	}
 	s.withheld = false
 	s.govern(ev.Policy)
 	first := !s.loaded
@@ -85,6 +90,10 @@ func (s *state) givenAmong(tasks []task.Task) (task.ID, bool) {
 // Given finds a task of a file that was submitted before. Only for use when Run is
 // not running.
 func (s *Scheduler) Given(tasks []task.Task) (task.ID, bool) { return s.state.givenAmong(tasks) }
+
+// Circle finds a task that was submitted and would wait for itself with this file.
+// Only for use when Run is not running.
+func (s *Scheduler) Circle(tasks []task.Task) *WaitsForItself { return s.state.circleWith(tasks) }
 
 func (s *state) enqueue(t task.Task) {
 	added, err := s.queue.Add(t)
