@@ -101,7 +101,7 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 			again = append(again, t)
 		}
 	}
-	for _, t := range s.withoutCircle(s.notStopped(again, &out), &out) {
+	for _, t := range s.notStopped(s.withoutCircle(again, &out), &out) {
 		out.Changed = append(out.Changed, t.ID)
 		s.requeue(t)
 		s.concern(s.queue.Get(t.ID))
