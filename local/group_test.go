@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,25 +101,29 @@ func fetchText(t *testing.T, address string) string {
 
 // TestGroupFate: what one task of a group does to the others.
 func TestGroupFate(t *testing.T) {
-	stubborn := "trap '' TERM; sleep 1000 & wait; sleep 1000"
+	const (
+		ready    = "touch ready; sleep 1000"
+		stubborn = "trap '' TERM; touch ready; sleep 1000 & wait; sleep 1000"
+	)
 	tests := []struct {
 		name     string
 		commands []string
 		limit    time.Duration // of the first
 		uri      string        // of the first
-		kill     bool          // the first
+		late     bool          // the first starts when the second is ready
+		kill     bool          // the first, when it runs
 		want     []string
 	}{
 		{name: "all well", commands: []string{"true", "true"}, want: []string{"STARTING RUNNING FINISHED", "STARTING RUNNING FINISHED"}},
-		{name: "one fails", commands: []string{"exit 3", "sleep 1000", "true"},
+		{name: "one fails", commands: []string{"exit 3", ready, "true"}, late: true,
 			want: []string{"STARTING RUNNING FAILED", "STARTING RUNNING KILLING KILLED", ""}},
-		{name: "one is killed", commands: []string{"sleep 1000", "sleep 1000"}, kill: true,
+		{name: "one is killed", commands: []string{"sleep 1000", ready}, late: true, kill: true,
 			want: []string{"STARTING RUNNING KILLING KILLED", "STARTING RUNNING KILLING KILLED"}},
-		{name: "one takes too long", commands: []string{"sleep 1000", "sleep 1000"}, limit: 50 * time.Millisecond,
+		{name: "one takes too long", commands: []string{"sleep 1000", ready}, late: true, limit: 50 * time.Millisecond,
 			want: []string{"STARTING RUNNING FAILED", "STARTING RUNNING KILLING KILLED"}},
 		{name: "one cannot be fetched", commands: []string{"true", "sleep 1000"}, uri: "/no/such/file",
 			want: []string{"STARTING FAILED", ""}},
-		{name: "the other ignores it", commands: []string{"exit 1", stubborn},
+		{name: "the other ignores it", commands: []string{"exit 1", stubborn}, late: true,
 			want: []string{"STARTING RUNNING FAILED", "STARTING RUNNING KILLING KILLED"}},
 	}
 	c := startCluster(t, Config{})
@@ -138,15 +144,23 @@ func TestGroupFate(t *testing.T) {
 			if tt.uri != "" {
 				tasks[0].Command.URIs = []mesos.CommandInfo_URI{{Value: tt.uri}}
 			}
+			file, open := held(t)
+			if tt.late {
+				tasks[0].Command.URIs = []mesos.CommandInfo_URI{{Value: file}}
+			}
 			s.launchGroup(o, defaultExecutor(s, "g"), tasks...)
+			told := make([][]mesos.TaskStatus, len(tasks))
+			if tt.late {
+				told[1] = s.until("b", mesos.TASK_RUNNING)
+				awaitFile(t, filepath.Join(Sandbox(c.cfg.WorkDir, o.AgentID.Value, s.id, "g"), "tasks", "b", "ready"))
+				open()
+			}
 			if tt.kill {
-				s.until("b", mesos.TASK_RUNNING)
+				told[0] = s.until("a", mesos.TASK_RUNNING)
 				s.kill("a", -1)
-				tt.want[1] = "KILLING KILLED"
 			}
 			for i := range tasks {
-				id := tasks[i].TaskID.Value
-				var all []mesos.TaskStatus
+				id, all := tasks[i].TaskID.Value, told[i]
 				for len(all) == 0 || !terminal(all[len(all)-1].GetState()) {
 					all = append(all, s.update(id))
 				}
@@ -163,6 +177,15 @@ func TestGroupFate(t *testing.T) {
 		})
 	}
 	s.t = t
+}
+
+// held is the address of a file that nobody gets before it is opened.
+func held(t *testing.T) (address string, open func()) {
+	gate := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-gate }))
+	open = sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(func() { open(); server.Close() })
+	return server.URL + "/held", open
 }
 
 // TestGroupShutdown: a default executor that is shut down kills its tasks.
