@@ -183,8 +183,7 @@ func TestNurseryEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := startNursery(t, leave+" while [ ! -s stdout ]; do sleep 0.01; done; exit 3")
 			p.say("start a")
-			p.hear("started a <nil>")
-			p.hear("exited a exited with status 3")
+			p.hearAll("started a <nil>", "exited a exited with status 3")
 			gone(t, p.pids("a", 1), true)
 		})
 	}
@@ -199,8 +198,7 @@ func TestNurseryNeighbours(t *testing.T) {
 	long := p.pids("long", 2)
 	for range 3 {
 		p.say("start short")
-		p.hear("started short <nil>")
-		p.hear("exited short exited with status 0")
+		p.hearAll("started short <nil>", "exited short exited with status 0")
 		gone(t, p.pids("short", 2), true)
 		if err := os.RemoveAll(filepath.Join(p.dir, "short")); err != nil {
 			t.Fatal(err)

@@ -134,7 +134,7 @@ func TestKeyboard(t *testing.T) {
 	b.screenshots("filtered")
 	b.do(chromedp.Focus(`[data-key=completed-id]`), chromedp.KeyEvent(kb.Enter))
 	const first = `document.querySelector("#completed-scroll tbody th").textContent`
-	b.until(first + ` === "many-11"`)
+	b.until(first + ` === "many-11" && document.querySelector("th[aria-sort=ascending] [data-key=completed-id]") !== null`)
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.until(first + ` === "many-119"`)
 	if key := evaluate[string](b, "document.activeElement.dataset.key"); key != "completed-id" {
