@@ -71,11 +71,25 @@ func listFailures(w io.Writer, bad []*task.Task) {
 		return
 	}
 	for _, t := range bad {
-		fmt.Fprintf(w, "  %s %s after %s%s\n", plain(string(t.ID)), t.State, count(t.Attempts, "attempt"), plain(why(t.End.Message, t.End.Reason)))
+		fmt.Fprintf(w, "  %s %s%s%s\n", plain(string(t.ID)), t.State, after(t), plain(why(t.End.Message, t.End.Reason)))
 		for _, line := range lastLines(t.End.Stderr, summaryLines) {
 			fmt.Fprintf(w, "    %s\n", tabbed(line))
 		}
 	}
+}
+
+// after says how often a task was tried. A launch that got no container is no
+// attempt, but it was tried.
+func after(t *task.Task) string {
+	switch launches := t.Launches - t.Base; {
+	case t.Attempts > 0:
+		return " after " + count(t.Attempts, "attempt")
+	case launches == 1:
+		return " after 1 launch"
+	case launches > 1:
+		return fmt.Sprintf(" after %d launches", launches)
+	}
+	return ""
 }
 
 func listFailureGroups(w io.Writer, bad []*task.Task) {

@@ -31,9 +31,12 @@ func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int) 
 	return lastLines(data, lines, most), nil
 }
 
-// mesosLine is a line that Mesos' command executor and its fetcher log beside
-// what the command writes (glog, from a C++ source).
-var mesosLine = regexp.MustCompile(`(?m)^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [\w.-]+\.cpp:\d+\] .*\n?`)
+// mesosLine is a line that Mesos puts beside what the command writes: its command
+// executor and its fetcher (glog, from a C++ source), and where it makes a
+// container of its own what it does for that
+// (src/slave/containerizer/mesos/launch.cpp). What tells of a failure is not one.
+var mesosLine = regexp.MustCompile(`(?m)^(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [\w.-]+\.cpp:\d+\] .*` +
+	`|Marked '/' as rslave|Preparing rootfs at '/.*'|Changing root to /.*|Executing pre-exec command '.*'|Overwriting environment variable '.*')(?:\n|\z)`)
 
 // withoutMesos leaves out what Mesos itself logged, unless that is all there is.
 func withoutMesos(data []byte) []byte {

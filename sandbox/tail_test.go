@@ -65,6 +65,11 @@ func TestWithoutMesos(t *testing.T) {
 		{"I1121 is no such line\n", "I1121 is no such line\n"},
 		{"one\n" + strings.TrimSuffix(after, "\n"), "one\n"},
 		{"", ""},
+		// The linux launcher, with an image (Mesos 1.12).
+		{"Marked '/' as rslave\n" + before + "Preparing rootfs at '/mesos/provisioner/a'\nMarked '/' as rslave\nChanging root to /mesos/provisioner/a\ncat: no\n" + after, "cat: no\n"},
+		{"Executing pre-exec command '{\"shell\":false}'\nOverwriting environment variable 'PATH'\nFailed to prepare mounts: no\n", "Failed to prepare mounts: no\n"},
+		{"Marked '/' as rslave\n", "Marked '/' as rslave\n"},
+		{"Marked '/' as rslave, by me\n", "Marked '/' as rslave, by me\n"},
 	} {
 		if got := string(withoutMesos([]byte(tt.in))); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.in, got, tt.want)

@@ -86,6 +86,22 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestMemoryStatistics: what an agent says of a memory limit is its first line, not
+// the figures below it (as Mesos 1.12 sent them).
+func TestMemoryStatistics(t *testing.T) {
+	const first = "Memory limit exceeded: Requested: 96MB Maximum Used: 96MB"
+	for message, want := range map[string]string{
+		first + "\n\nMEMORY STATISTICS: \ncache 40960\nrss 99078144\n": first,
+		first: first,
+		"Memory limit exceeded: \nMEMORY STATISTICS post-OOM: \nanon: 1\n": "Memory limit exceeded:  MEMORY STATISTICS post-OOM:  anon: 1", // cgroups2, which has no more
+	} {
+		st := &mesos.TaskStatus{TaskID: mesos.TaskID{Value: "a.1"}, State: mesos.TASK_FAILED.Enum(), Message: &message}
+		if got := digest(st, time.Time{}).message; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // TestWordsOfAnError: so do those that end the run.
 func TestWordsOfAnError(t *testing.T) {
 	e := newEnv(t)

@@ -28,10 +28,16 @@ type update struct {
 	unreachable  time.Time
 }
 
+// memoryStatistics begins what an agent adds to the message of a memory limit: some
+// forty figures, after a line with what was allowed and what was used. They are in
+// its log, too (src/slave/containerizer/mesos/isolators/cgroups/subsystems/memory.cpp).
+const memoryStatistics = "\nMEMORY STATISTICS: \n"
+
 const noReason mesos.TaskStatus_Reason = -1
 
 func digest(st *mesos.TaskStatus, now time.Time) update {
-	u := update{state: st.GetState(), reason: noReason, message: clean(st.GetMessage()), at: now}
+	message, _, _ := strings.Cut(st.GetMessage(), memoryStatistics)
+	u := update{state: st.GetState(), reason: noReason, message: clean(strings.TrimRight(message, "\n")), at: now}
 	u.id, u.launch = task.ParseLaunchID(st.TaskID.Value)
 	if st.Reason != nil {
 		u.reason = *st.Reason
