@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // program is a cmdq that runs a queue on its own cluster.
@@ -48,8 +49,36 @@ func (p *program) cmdq(verb string, args ...string) {
 	}
 }
 
-// TestProgram works with the page of a real cmdq: a task is submitted and runs, its
-// log is read, another is canceled, one that failed is run again.
+// submitsTask queues a command with the form of the page and reads what it wrote.
+func (b *tab) submitsTask() {
+	b.t.Helper()
+	b.do(chromedp.Click("[data-submit]"), chromedp.WaitVisible("[name=command]"))
+	b.until(`document.activeElement.name === "command"`)
+	b.screenshots("program-submit")
+	checkNames(b)
+	b.expects("400 (Bad Request)")
+	b.do(chromedp.SendKeys("[name=command]", "/bin/echo one"), chromedp.SetValue("[name=cpus]", "-1"), chromedp.Click("#yes"))
+	b.until(`document.querySelector("#question [role=alert]").textContent.startsWith('cpus: found "-1", allowed is ')`)
+	b.until(`/^echo-[a-z2-7]{8}$/.test(document.querySelector("[name=id]").value)`)
+	b.screenshots("program-submit-wrong")
+	b.do(chromedp.SetValue("[name=command]", "echo 'ä 😀 </b>\u2028'\necho \"two\""), chromedp.SetValue("[name=cpus]", "0.01"),
+		chromedp.SetValue("[name=mem]", "16MB"), chromedp.SetValue("[name=id]", "typed"), chromedp.Click("#yes"))
+	b.until(`!document.getElementById("question").open && ` + notes + `.startsWith("Task typed is queued. Show it")`)
+	b.screenshots("program-submitted")
+	// The same once more is no other task.
+	b.do(chromedp.Click("[data-submit]"), chromedp.WaitVisible("[name=command]"), chromedp.SetValue("[name=command]", "echo other"), chromedp.SetValue("[name=id]", "typed"), chromedp.Click("#yes"))
+	b.expects("409 (Conflict)")
+	b.until(`document.querySelector("#question [role=alert]").textContent.includes("typed")`)
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.until(`!document.getElementById("question").open && ` + notes + ` === ""`)
+	b.open(evaluate[string](b, "location.origin") + "/#/tasks/typed")
+	b.until(`document.getElementById("log")?.textContent === "ä 😀 </b>‹2028›\ntwo\n"`)
+	b.do(chromedp.NavigateBack())
+	b.until(heading + ` === "Tasks" && ` + rows + ` > 0`)
+}
+
+// TestProgram works with the page of a real cmdq: tasks are submitted and run, their
+// logs are read, another is canceled, one that failed is run again.
 func TestProgram(t *testing.T) {
 	p := startProgram(t, `defaults: {cpus: 0.01, mem: 16}
 tasks:
@@ -71,6 +100,8 @@ tasks:
 	b.until(`document.getElementById("failed").textContent === "3"`)
 	b.screenshots("program-tasks")
 	checkNames(b)
+
+	b.submitsTask()
 
 	p.cmdq("submit", "--id", "late", "--cpus", "0.01", "--mem", "16", "--", `echo '<b>one</b>'; until [ -e `+p.dir+`/go ]; do sleep 0.05; done; printf '\033[31mtwo\n'`)
 	b.until(state("late", "running"))

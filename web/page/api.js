@@ -63,6 +63,9 @@ export const stream = (path, signal) => ask(path, {}, signal);
 export const change = (verb, selection) =>
 	json(verb, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(selection) }, undefined, changePatience);
 
+// submit queues the tasks of a file.
+export const submit = (file) => json("submit", { method: "POST", headers: { "Content-Type": "application/yaml" }, body: file }, undefined, changePatience);
+
 // rightToken tells whether a token lets its holder change the queue.
 export async function rightToken(token) {
 	try {

@@ -31,20 +31,29 @@ export async function make(verb, selection, what) {
 		if (!(await sure(name + " " + what + "?", meaning, name))) return null;
 	}
 	try {
-		const outcome = await change(verb, selection);
-		const notes = (outcome.notes ?? []).map((n) => plain(n.id) + ": " + plain(n.text));
-		const one = outcome.count === 1 && outcome.changed?.length ? "Task " + plain(outcome.changed[0]) + " is " : counted(outcome.count, "task is ", "tasks are ");
-		return { kind: outcome.count ? "good" : "", text: outcome.count ? one + done + "." : "Nothing was changed.", list: notes.slice(0, 5).concat(notes.length > 5 ? ["and " + count(notes.length - 5) + " more"] : []) };
+		return came(await change(verb, selection), done);
 	} catch (e) {
-		if (e.token) return { token: true };
-		if (e instanceof Lost) return { kind: "bad", text: name + ": " + plain(e.message) + "; it may have been done all the same." };
-		return { kind: "bad", text: name + ": " + plain(e.message) + "." };
+		return wentWrong(name, e);
 	}
+}
+
+// came is what to say of an outcome.
+export function came(outcome, done) {
+	const notes = (outcome.notes ?? []).map((n) => plain(n.id) + ": " + plain(n.text));
+	const one = outcome.count === 1 && outcome.changed?.length ? "Task " + plain(outcome.changed[0]) + " is " : counted(outcome.count, "task is ", "tasks are ");
+	return { kind: outcome.count ? "good" : "", text: outcome.count ? one + done + "." : "Nothing was changed.", list: notes.slice(0, 5).concat(notes.length > 5 ? ["and " + count(notes.length - 5) + " more"] : []) };
+}
+
+// wentWrong is what to say of an error, or that the token is missing.
+export function wentWrong(name, e) {
+	if (e.token) return { token: true };
+	if (e instanceof Lost) return { kind: "bad", text: name + ": " + plain(e.message) + "; it may have been done all the same." };
+	return { kind: "bad", text: name + ": " + plain(e.message) + "." };
 }
 
 // dialog shows parts in the one dialog of the page until its close(value) is
 // called, and returns that value: "" if it was closed by the escape key.
-function dialog(parts) {
+export function dialog(parts) {
 	const box = document.getElementById("question");
 	const back = document.activeElement;
 	box.returnValue = "";
@@ -59,7 +68,7 @@ function dialog(parts) {
 	}, { once: true }));
 }
 
-function pressed(name, attributes, then) {
+export function pressed(name, attributes, then) {
 	const b = el("button", { type: "button", ...attributes }, name);
 	b.addEventListener("click", then);
 	return b;

@@ -32,7 +32,8 @@ export class List {
 		this.#page = page;
 		for (const name of ["overview", "filters", "chosen", "table", "pages"]) this.#parts[name] = el("div", { id: name });
 		this.#parts.filters.append(this.#form());
-		root.replaceChildren(el("h1", { tabindex: -1 }, "Tasks"), ...Object.values(this.#parts));
+		const submit = el("button", { type: "button", "data-submit": true }, "Submit a task");
+		root.replaceChildren(el("div", { class: "head" }, el("h1", { tabindex: -1 }, "Tasks"), submit), ...Object.values(this.#parts));
 		root.addEventListener("change", (e) => this.#choose(e.target), { signal: page.closed });
 		root.addEventListener("click", (e) => this.#click(e), { signal: page.closed });
 	}

@@ -10,7 +10,8 @@ import { Live } from "./live.js";
 import { endedOf, percent } from "./overview.js";
 import { Task } from "./task.js";
 import { count, plain, tick } from "./text.js";
-import { parse } from "./where.js";
+import { submitTask } from "./submit.js";
+import { parse, taskAt } from "./where.js";
 
 const find = (id) => document.getElementById(id);
 const root = find("main");
@@ -42,21 +43,24 @@ const page = {
 		history.replaceState(null, "", hash);
 		turn();
 	},
-	async change(verb, selection, what) {
-		said = null;
-		notes();
-		if (!changes) return askToken();
-		const outcome = await make(verb, selection, what);
-		if (outcome?.token) {
-			changes = false;
-			notes();
-			return askToken();
-		}
-		said = outcome;
-		notes();
-		view?.reset();
-	},
+	change: (verb, selection, what) => alter(() => make(verb, selection, what)),
 };
+
+// alter does what changes the queue, and says what came of it.
+async function alter(change) {
+	said = null;
+	notes();
+	if (!changes) return askToken();
+	const outcome = await change();
+	if (outcome?.token) {
+		changes = false;
+		notes();
+		return askToken();
+	}
+	said = outcome;
+	notes();
+	view?.reset();
+}
 
 // turn shows what the address says.
 function turn() {
@@ -105,7 +109,7 @@ function told(next) {
 // notes tell what came of a change, and what is wrong with the connection.
 function notes() {
 	const list = [];
-	if (said) list.push(el("div", { class: "notice " + said.kind, "data-key": "said" }, el("p", {}, said.text), said.list?.length ? el("ul", {}, said.list.map((line) => el("li", {}, line))) : null, dismiss()));
+	if (said) list.push(el("div", { class: "notice " + said.kind, "data-key": "said" }, el("p", {}, said.text, said.id ? [" ", el("a", { href: taskAt(said.id) }, "Show it")] : null), said.list?.length ? el("ul", {}, said.list.map((line) => el("li", {}, line))) : null, dismiss()));
 	if (trouble?.token) list.push(el("div", { class: "notice bad", "data-key": "token" }, el("p", {}, "cmdq shows nothing without its token. Open the address that it printed when it started, or enter the token."), tokenButton("Enter the token")));
 	else if (connection === "lost") list.push(el("div", { class: "notice bad", "data-key": "lost" }, el("p", {}, lost()), el("button", { type: "button", "data-again": true }, "Try now")));
 	else if (trouble) list.push(el("div", { class: "notice bad", "data-key": "refused" }, el("p", {}, plain(trouble.message) + ".")));
@@ -164,6 +168,7 @@ addEventListener("hashchange", turn);
 document.addEventListener("click", (e) => {
 	const b = e.target.closest("button, .skip");
 	if (b?.dataset.token !== undefined) askToken();
+	if (b?.dataset.submit !== undefined) alter(submitTask);
 	if (b?.dataset.again !== undefined) live.again();
 	if (b?.dataset.dismiss !== undefined) {
 		said = null;
