@@ -204,7 +204,11 @@ func (s *state) infra(t *task.Task, a *task.Attempt, reason, message string, atL
 	t.Stop = task.NotStopped
 	s.tally.Infra++
 	wait := max(s.cfg.backoff(retryFirst, retryMax, t.Infra), atLeast)
-	s.taskNote(logrus.WarnLevel, t, a, "lost%s; next launch in %s", because(reason, message), wait.Round(10*time.Millisecond))
+	where := ""
+	if a.Executor != "" && outgrown(t) {
+		where = ", in a container of its own"
+	}
+	s.taskNote(logrus.WarnLevel, t, a, "lost%s; next launch in %s%s", because(reason, message), wait.Round(10*time.Millisecond), where)
 	s.again(t, a, s.now.Add(wait), s.now)
 }
 

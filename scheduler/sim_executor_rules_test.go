@@ -88,6 +88,9 @@ func (m *sim) onLaunch(info *mesos.TaskInfo) error {
 	id, n := task.ParseLaunchID(info.TaskID.Value)
 	t, agent := m.s.queue.Get(id), info.AgentID.Value
 	byOwn := t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && m.cfg.Executor.Default
+	if slices.ContainsFunc(t.History, func(a task.Attempt) bool { return a.Number > t.Base && a.Reason == "CONTAINER_LIMITATION_MEMORY" }) {
+		byOwn = false // from then on it is alone
+	}
 	if byOwn != (info.Executor != nil) || byOwn == (info.Command != nil) {
 		return errBroken("%s should go to our executor: %v", info.TaskID.Value, byOwn)
 	}
