@@ -31,19 +31,26 @@ func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int) 
 	return lastLines(data, lines, most), nil
 }
 
-// mesosLine is a line that Mesos puts beside what the command writes: its command
-// executor and its fetcher (glog, from a C++ source), and where it makes a
-// container of its own what it does for that
-// (src/slave/containerizer/mesos/launch.cpp). What tells of a failure is not one.
-var mesosLine = regexp.MustCompile(`(?m)^(?:[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [\w.-]+\.cpp:\d+\] .*` +
-	`|Marked '/' as rslave|Preparing rootfs at '/.*'|Changing root to /.*|Executing pre-exec command '.*'|Overwriting environment variable '.*')(?:\n|\z)`)
+// What Mesos puts beside what the command writes: its command executor and its
+// fetcher log there (glog, from a C++ source), and where it makes a container of its
+// own it says what it does for that (src/slave/containerizer/mesos/launch.cpp).
+const (
+	glogLine = `\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [\w.-]+\.cpp:\d+\] .*`
+	steps    = `Marked '/' as rslave|Preparing rootfs at '/.*'|Changing root to /.*|Executing pre-exec command '.*'|Overwriting environment variable '.*'`
+)
 
-// withoutMesos leaves out what Mesos itself logged, unless that is all there is.
+var (
+	mesosLine = regexp.MustCompile(`(?m)^(?:[IWEF]` + glogLine + `|` + steps + `)(?:\n|\z)`)
+	mesosInfo = regexp.MustCompile(`(?m)^(?:I` + glogLine + `|` + steps + `)(?:\n|\z)`) // nothing went wrong
+)
+
+// withoutMesos leaves out what Mesos itself said; but where the command said nothing,
+// not what Mesos warns of.
 func withoutMesos(data []byte) []byte {
 	if own := mesosLine.ReplaceAll(data, nil); len(bytes.TrimSpace(own)) > 0 {
 		return own
 	}
-	return data
+	return mesosInfo.ReplaceAll(data, nil)
 }
 
 // lastLines is the clean end of a text.

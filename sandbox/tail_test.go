@@ -59,16 +59,19 @@ func FuzzLastLines(f *testing.F) {
 func TestWithoutMesos(t *testing.T) {
 	const before = "I1121 16:32:10.331398 12106 exec.cpp:164] Version: 1.12.0\nI1121 16:32:10.334342 12122 exec.cpp:237] Executor registered on agent a-S0\n"
 	const after = "I1121 16:32:10.545082 12119 executor.cpp:1041] Command exited with status 3 (pid: 12127)\n"
+	const failed = "E1121 16:32:10.500000 12119 fetcher.cpp:624] EXIT with status 1: Failed to fetch 'http://h/x'\n"
 	for _, tt := range []struct{ in, want string }{
 		{before + "one\ntwo\n" + after, "one\ntwo\n"},
-		{before + after, before + after},
+		{before + after, ""},
+		{before + failed + after, failed},
+		{before + "one\n" + failed + after, "one\n"},
 		{"I1121 is no such line\n", "I1121 is no such line\n"},
 		{"one\n" + strings.TrimSuffix(after, "\n"), "one\n"},
 		{"", ""},
 		// The linux launcher, with an image (Mesos 1.12).
 		{"Marked '/' as rslave\n" + before + "Preparing rootfs at '/mesos/provisioner/a'\nMarked '/' as rslave\nChanging root to /mesos/provisioner/a\ncat: no\n" + after, "cat: no\n"},
 		{"Executing pre-exec command '{\"shell\":false}'\nOverwriting environment variable 'PATH'\nFailed to prepare mounts: no\n", "Failed to prepare mounts: no\n"},
-		{"Marked '/' as rslave\n", "Marked '/' as rslave\n"},
+		{"Marked '/' as rslave\n" + before, ""},
 		{"Marked '/' as rslave, by me\n", "Marked '/' as rslave, by me\n"},
 	} {
 		if got := string(withoutMesos([]byte(tt.in))); got != tt.want {
