@@ -33,10 +33,12 @@ func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int) 
 
 // What Mesos puts beside what the command writes: its command executor and its
 // fetcher log there (glog, from a C++ source), and where it makes a container of its
-// own it says what it does for that (src/slave/containerizer/mesos/launch.cpp).
+// own it says what it does for that, and that nobody waits for it any more once the
+// agent gave it up (src/slave/containerizer/mesos/launch.cpp).
 const (
 	glogLine = `\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [\w.-]+\.cpp:\d+\] .*`
-	steps    = `Marked '/' as rslave|Preparing rootfs at '/.*'|Changing root to /.*|Executing pre-exec command '.*'|Overwriting environment variable '.*'`
+	steps    = `Marked '/' as rslave|Preparing rootfs at '/.*'|Changing root to /.*|Executing pre-exec command '.*'|Overwriting environment variable '.*'|` +
+		`Failed to synchronize with agent \(it's probably exited\)`
 )
 
 var (
@@ -44,13 +46,20 @@ var (
 	mesosInfo = regexp.MustCompile(`(?m)^(?:I` + glogLine + `|` + steps + `)(?:\n|\z)`) // nothing went wrong
 )
 
+// The parts of a URI that can be a secret. Mesos names what it cannot fetch whole.
+var (
+	uriUser  = regexp.MustCompile(`://[^\s/'"]*@`)
+	uriQuery = regexp.MustCompile(`(://[^\s?'"]*)\?[^\s'"]*`)
+)
+
 // withoutMesos leaves out what Mesos itself said; but where the command said nothing,
-// not what Mesos warns of.
+// not what Mesos warns of, without secrets.
 func withoutMesos(data []byte) []byte {
 	if own := mesosLine.ReplaceAll(data, nil); len(bytes.TrimSpace(own)) > 0 {
 		return own
 	}
-	return mesosInfo.ReplaceAll(data, nil)
+	data = mesosInfo.ReplaceAll(data, nil)
+	return uriQuery.ReplaceAll(uriUser.ReplaceAll(data, []byte("://…@")), []byte("$1?…"))
 }
 
 // lastLines is the clean end of a text.

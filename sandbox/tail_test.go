@@ -65,6 +65,9 @@ func TestWithoutMesos(t *testing.T) {
 		{before + after, ""},
 		{before + failed + after, failed},
 		{before + "one\n" + failed + after, "one\n"},
+		{strings.ReplaceAll(failed, "http://h/x", "http://ann:pa@ss@h/x?sig=secret"), strings.ReplaceAll(failed, "http://h/x", "http://…@h/x?…")},
+		{"curl: http://ann:mine@h/x?a failed\n" + after, "curl: http://ann:mine@h/x?a failed\n"}, // the command's own words
+		{failed + "Failed to synchronize with agent (it's probably exited)\n", failed},
 		{"I1121 is no such line\n", "I1121 is no such line\n"},
 		{"one\n" + strings.TrimSuffix(after, "\n"), "one\n"},
 		{"", ""},
