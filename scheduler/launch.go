@@ -92,6 +92,9 @@ func (s *state) command(t *task.Task, attempt int, more []task.Variable) *mesos.
 	} else {
 		argv := t.Argv()
 		c.Value, c.Arguments = &argv[0], argv
+		if byDocker(t) {
+			c.Value, c.Arguments = nil, argv[1:] // see container
+		}
 	}
 	if t.Spec.User != "" {
 		c.User = &t.Spec.User
@@ -115,33 +118,6 @@ func (s *state) command(t *task.Task, attempt int, more []task.Variable) *mesos.
 		c.URIs = append(c.URIs, mesos.CommandInfo_URI{Value: s.cfg.FileURL(f), Extract: &no, Executable: &f.Executable, OutputFile: &f.Name})
 	}
 	return c
-}
-
-// container is the image that a command runs in, nil if in none. A docker
-// container uses the network of its host, so that the ports of an offer are its own.
-func container(t *task.Task) *mesos.ContainerInfo {
-	c := t.Spec.Asks().Container
-	if c == nil {
-		return nil
-	}
-	info := &mesos.ContainerInfo{}
-	if c.Type == "docker" {
-		network := mesos.ContainerInfo_DockerInfo_HOST
-		info.Type = mesos.ContainerInfo_DOCKER.Enum()
-		info.Docker = &mesos.ContainerInfo_DockerInfo{Image: c.Image, Network: &network}
-	} else {
-		kind := mesos.Image_DOCKER
-		info.Type = mesos.ContainerInfo_MESOS.Enum()
-		info.Mesos = &mesos.ContainerInfo_MesosInfo{Image: &mesos.Image{Type: &kind, Docker: &mesos.Image_Docker{Name: c.Image}}}
-	}
-	for _, v := range c.Volumes {
-		mode := mesos.RW
-		if v.ReadOnly {
-			mode = mesos.RO
-		}
-		info.Volumes = append(info.Volumes, mesos.Volume{Mode: &mode, ContainerPath: v.Container, HostPath: &v.Host})
-	}
-	return info
 }
 
 func labels(m map[string]string) *mesos.Labels {

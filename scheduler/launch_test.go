@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -102,6 +103,42 @@ func TestTaskInfoOfAProgram(t *testing.T) {
 	for _, v := range c.Environment.Variables {
 		if v.Name == "CMDQ_INDEX" {
 			t.Error("an index without count")
+		}
+	}
+}
+
+// TestTaskInfoOfAContainer: what an agent makes of these was seen with Mesos 1.12:
+// `docker run … --entrypoint=sh image -c x`, and execve("sh", ["sh", "-c", "x"]).
+func TestTaskInfoOfAContainer(t *testing.T) {
+	for _, tt := range []struct {
+		kind, command string
+		argv          []string
+		value         string
+		arguments     []string
+		entrypoint    string
+	}{
+		{kind: task.DockerContainer, command: "x", value: "x"},
+		{kind: task.DockerContainer, argv: []string{"sh", "-c", "x"}, arguments: []string{"-c", "x"}, entrypoint: "sh"},
+		{kind: task.DockerContainer, argv: []string{"sh"}, entrypoint: "sh"},
+		{kind: task.MesosContainer, command: "x", value: "x"},
+		{kind: task.MesosContainer, argv: []string{"sh", "-c", "x"}, value: "sh", arguments: []string{"sh", "-c", "x"}},
+	} {
+		info := launched(t, &task.Spec{ID: "c", Command: tt.command, Argv: tt.argv, Resources: task.Resources{CPUs: 100, Mem: 1},
+			Rules: &task.Rules{Container: &task.Container{Type: tt.kind, Image: "i:1"}}}, -1)
+		c, d := info.Command, info.Container.GetDocker()
+		if c.GetValue() != tt.value || c.GetShell() != (tt.argv == nil) || !slices.Equal(c.Arguments, tt.arguments) {
+			t.Errorf("%+v: command %v", tt, c)
+		}
+		if (d == nil) != (tt.kind == task.MesosContainer) {
+			t.Errorf("%+v: container %v", tt, info.Container)
+			continue
+		}
+		var entrypoint string
+		if p := d.GetParameters(); len(p) == 1 && p[0].Key == "entrypoint" {
+			entrypoint = p[0].Value
+		}
+		if entrypoint != tt.entrypoint || d != nil && (d.Image != "i:1" || d.GetNetwork() != mesos.ContainerInfo_DockerInfo_HOST) {
+			t.Errorf("%+v: docker %v", tt, d)
 		}
 	}
 }

@@ -60,16 +60,24 @@ type Exit struct {
 
 // ParseExit reads the exit status out of the message of a terminal update:
 // "Command exited with status N" or "Command terminated with signal S", with
-// " (core dumped)" behind it perhaps (Mesos' src/common/status_utils.hpp). Other
-// messages may speak of other exits, such as the fetcher's.
+// " (core dumped)" behind it perhaps (Mesos' src/common/status_utils.hpp), or the same
+// of a "Container" (src/docker/executor.cpp). Other messages may speak of other
+// exits, such as the fetcher's.
 func ParseExit(message string) Exit {
-	if rest, ok := strings.CutPrefix(message, "Command exited with status "); ok {
+	how, ok := strings.CutPrefix(message, "Command ")
+	if !ok {
+		how, ok = strings.CutPrefix(message, "Container ")
+	}
+	if !ok {
+		return Exit{}
+	}
+	if rest, ok := strings.CutPrefix(how, "exited with status "); ok {
 		digits, _, _ := strings.Cut(rest, " ")
 		if n, err := strconv.Atoi(digits); err == nil && n >= 0 && n <= 255 {
 			return Exit{Known: true, Code: n}
 		}
 	}
-	if rest, ok := strings.CutPrefix(message, "Command terminated with signal "); ok {
+	if rest, ok := strings.CutPrefix(how, "terminated with signal "); ok {
 		signal := strings.TrimSuffix(rest, " (core dumped)")
 		if signal != "" && len(signal) < 64 {
 			return Exit{Known: true, Signal: signal}
