@@ -135,7 +135,11 @@ func (s *state) largestText(t *task.Task) string {
 		return "no agent seen meets its constraints: " + constraintsText(t)
 	}
 	if a := s.largestAgent(s.byOwn(t)); a != nil {
-		return "the largest agent seen, " + a.host + ", has " + a.largest.String()
+		text := "the largest agent seen, " + a.host + ", has " + a.largest.String()
+		if portsOf(t) > 0 {
+			text += fmt.Sprintf(", %d ports", a.mostPorts)
+		}
+		return text
 	}
 	return "no agent seen can run cmdq's executor"
 }
