@@ -125,6 +125,7 @@ func taskLine(in store.Task) object {
 	o.add("stop", [...]string{"", "cancelled", "interrupted"}[t.Stop])
 	o.add("held", t.Held)
 	o.add("given", t.Given)
+	o.add("alone", t.Alone)
 	o.add("submitted", t.Submitted)
 	o.add("wake", in.Wake)
 	o.add("launches", t.Launches)

@@ -30,8 +30,8 @@ func (q *Queue) checkTasks() error {
 			return fmt.Errorf("task %s: kept as of priority %d, has %d", id, e.near, t.Spec.Priority)
 		case t.State.Terminal() != (e.shape == nil):
 			return fmt.Errorf("task %s: %s, with a shape or without", id, t.State)
-		case e.shape != nil && (e.shape != q.shapes[e.shape.key] || e.shape.key != keyOf(t.Spec)):
-			return fmt.Errorf("task %s: its shape is not that of its spec", id)
+		case e.shape != nil && (e.shape != q.shapes[e.shape.key] || e.shape.key != keyOf(t)):
+			return fmt.Errorf("task %s: its shape is not its own", id)
 		}
 	}
 	if q.last != nil && q.tasks[q.last.task.ID] != q.last {

@@ -34,7 +34,7 @@ func (m *model) add(t task.Task) bool {
 	if m.find(t.ID) != nil {
 		return false
 	}
-	m.tasks = append(m.tasks, &modelTask{id: t.ID, need: t.Spec.Resources, shape: keyOf(t.Spec), priority: t.Spec.Priority, seq: t.Seq})
+	m.tasks = append(m.tasks, &modelTask{id: t.ID, need: t.Spec.Resources, shape: keyOf(&t), priority: t.Spec.Priority, seq: t.Seq})
 	slices.SortFunc(m.tasks, func(a, b *modelTask) int {
 		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.seq, b.seq))
 	})
@@ -178,7 +178,7 @@ func (m *model) compareLists(q *Queue) error {
 		for t := range q.SameShape(s.Head) {
 			got = append(got, t.ID)
 		}
-		want := m.where(func(t *modelTask) bool { return t.ready() && t.shape == keyOf(s.Head.Spec) })
+		want := m.where(func(t *modelTask) bool { return t.ready() && t.shape == keyOf(s.Head) })
 		if s.Need != s.Head.Spec.Resources || s.Ready != len(want) || s.Head.ID != got[0] || !slices.Equal(got, want) {
 			return fmt.Errorf("shape %v: %d ready, head %s, tasks %v; want %v", s.Need, s.Ready, s.Head.ID, got, want)
 		}

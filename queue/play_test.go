@@ -85,7 +85,7 @@ func (p *play) add() error {
 		seq++
 	}
 	p.seqs[seq] = true
-	t := task.Task{ID: id, Spec: spec, Seq: seq, Index: -1}
+	t := task.Task{ID: id, Spec: spec, Seq: seq, Index: -1, Alone: p.pick(8) == 0}
 	want := p.model.add(t)
 	got, err := p.queue.Add(t)
 	if want != (err == nil) || err != nil && !errors.Is(err, ErrDuplicate) || err == nil && got != p.queue.Get(id) {
@@ -165,6 +165,9 @@ func (p *play) retryOrUp() error {
 	case t.state == task.Starting && p.pick(2) == 0:
 		p.model.set(t.id, task.Running, time.Time{})
 		p.queue.Up(t.id)
+	case t.state.Active() && p.pick(3) == 0:
+		t.shape.alone = true
+		p.queue.Apart(t.id)
 	default:
 		at := p.someTime()
 		p.model.set(t.id, task.Idle, at)

@@ -74,7 +74,7 @@ func (q *Queue) Add(t task.Task) (*task.Task, error) {
 	if q.tasks[t.ID] != nil {
 		return nil, fmt.Errorf("add %s: %w", t.ID, ErrDuplicate)
 	}
-	e := &entry{task: t, near: nearOf(t.Spec.Priority), shape: q.shape(t.Spec), place: gone}
+	e := &entry{task: t, near: nearOf(t.Spec.Priority), shape: q.shape(&t), place: gone}
 	e.shape.tasks++
 	q.tasks[t.ID] = e
 	q.counts[task.Idle]++

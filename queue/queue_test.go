@@ -268,9 +268,12 @@ func TestShapeIsWhereItFits(t *testing.T) {
 		{Rules: &task.Rules{After: []task.ID{"a"}}}, {Rules: &task.Rules{Group: "g"}}, {Rules: &task.Rules{Group: "g"}}, {Rules: &task.Rules{Ports: 1}}} {
 		add(t, q, task.ID(rune('a'+i)), uint64(i), s)
 	}
+	if _, err := q.Add(task.Task{ID: "k", Spec: &task.Spec{Executor: task.ByCmdq}, Index: -1, Seq: 10, Alone: true}); err != nil {
+		t.Fatal(err)
+	}
 	asked := ""
 	q.First(need(0, 0), func(t *task.Task) bool { asked += string(t.ID); return false })
-	if asked != "acdehj" {
+	if asked != "acdehjk" {
 		t.Errorf("asked with %q, want the head of each shape", asked)
 	}
 	if got := ids(q.SameShape(q.Get("d"))) + ", " + ids(q.SameShape(q.Get("i"))) + ", " + ids(q.SameShape(q.Get("a"))); got != "d f, h i, a b g" {

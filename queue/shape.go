@@ -13,10 +13,13 @@ type key struct {
 	need     task.Resources
 	executor task.Executor // an executor that is not up yet needs something too
 	user     string        // and there is one a user
+	alone    bool          // and one that is launched alone has no part in it
 	rules    string        // Rules.Key: which agents it may run on, and what bounds it
 }
 
-func keyOf(s *task.Spec) key { return key{s.Resources, s.Executor, s.User, s.Rules.Key()} }
+func keyOf(t *task.Task) key {
+	return key{t.Spec.Resources, t.Spec.Executor, t.Spec.User, t.Alone, t.Spec.Rules.Key()}
+}
 
 // slack is how many slots of a shape may go unused whatever its length.
 const slack = 32

@@ -52,6 +52,24 @@ func (q *Queue) Retry(id task.ID, at time.Time) {
 	q.enterAt(e, at)
 }
 
+// Apart makes a starting or running task one that is launched alone from now on.
+func (q *Queue) Apart(id task.ID) {
+	e := q.must("apart", id)
+	if e.place != active {
+		panic(fmt.Sprintf("queue: apart %s: it is %s", id, e.task.State))
+	}
+	if e.task.Alone {
+		return
+	}
+	if e.slot {
+		e.shape.compact() // or its dead slot would come to life with it
+	}
+	q.release(e)
+	e.task.Alone = true
+	e.shape = q.shape(&e.task)
+	e.shape.tasks++
+}
+
 // Delay makes an idle task wait until at, whatever it waited for before; with
 // a zero at it is ready. A parked one stays parked.
 func (q *Queue) Delay(id task.ID, at time.Time) {
@@ -186,11 +204,12 @@ func (q *Queue) enterAt(e *entry, at time.Time) {
 }
 
 // shape finds the shape of a task, or makes it.
-func (q *Queue) shape(s *task.Spec) *shape {
+func (q *Queue) shape(t *task.Task) *shape {
+	s := t.Spec
 	if s.Rules != q.rules {
 		q.rules, q.rulesKey = s.Rules, s.Rules.Key()
 	}
-	k := key{s.Resources, s.Executor, s.User, q.rulesKey}
+	k := key{s.Resources, s.Executor, s.User, t.Alone, q.rulesKey}
 	if known := q.shapes[k]; known != nil {
 		return known
 	}

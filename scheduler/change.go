@@ -171,7 +171,7 @@ func (s *state) withoutCircle(tasks []*task.Task, out *Outcome) []*task.Task {
 func (s *state) requeue(t *task.Task) {
 	fresh := *t
 	fresh.State, fresh.Stop, fresh.Charged, fresh.Infra, fresh.NeverStarted = task.Idle, task.NotStopped, 0, 0, 0
-	fresh.Base, fresh.End, fresh.Submitted = t.Launches, nil, s.now
+	fresh.Base, fresh.End, fresh.Submitted, fresh.Alone = t.Launches, nil, s.now, false
 	s.replace(t, &fresh, false)
 }
 

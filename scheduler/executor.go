@@ -56,20 +56,7 @@ func (s *state) executorKey(t *task.Task) executorKey {
 // single tasks.
 func (s *state) byOwn(t *task.Task) bool {
 	own := t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && s.cfg.Executor.Default && !t.Spec.Contained()
-	return own && !outgrown(t)
-}
-
-// outgrown tells whether a container was killed for what it used while this version
-// of t ran in it. Nobody says which of the tasks in an executor was to blame, and it
-// would take the others with it again, so from then on each is launched by Mesos' own
-// executor, in a container of its own: there it is charged for what it does itself.
-func outgrown(t *task.Task) bool {
-	for i := range t.History {
-		if a := &t.History[i]; a.Number > t.Base && strings.HasPrefix(a.Reason, "CONTAINER_LIMITATION") {
-			return true
-		}
-	}
-	return false
+	return own && !t.Alone
 }
 
 // executorUser is the user an executor for t has to run as; empty: that of the

@@ -94,6 +94,16 @@ func (u *update) containerLimit() bool {
 	return false
 }
 
+// outgrown: the container of our executor was killed for what all in it used. Nobody
+// says which of them was to blame, and it would take the others with it again. So
+// from now on all that ran is launched by Mesos' own executor: there a task is
+// charged for what it does itself.
+func (s *state) outgrown(t *task.Task, a *task.Attempt, u *update) {
+	if a.Executor != "" && u.containerLimit() && (!a.Started.IsZero() || s.cfg.Executor.Terse) {
+		s.queue.Apart(t.ID)
+	}
+}
+
 // endedWithExecutor: the executor was gone before the launch was seen to run,
 // and it tells of that first, so it did not.
 func (s *state) endedWithExecutor(at *task.Attempt, u *update) bool {

@@ -185,6 +185,7 @@ func (s *state) infraBy(t *task.Task, a *task.Attempt, u *update) {
 	if (neverStarted || executorFirst) && a.Started.IsZero() {
 		t.Attempts-- // dropped by the agent, or without a container or an executor: it cannot have run
 	}
+	s.outgrown(t, a, u)
 	atLeast := time.Duration(0)
 	if u.goodbye() {
 		atLeast = t.Spec.KillGrace + adriftGrace
@@ -205,7 +206,7 @@ func (s *state) infra(t *task.Task, a *task.Attempt, reason, message string, atL
 	s.tally.Infra++
 	wait := max(s.cfg.backoff(retryFirst, retryMax, t.Infra), atLeast)
 	where := ""
-	if a.Executor != "" && outgrown(t) {
+	if a.Executor != "" && t.Alone {
 		where = ", in a container of its own"
 	}
 	s.taskNote(logrus.WarnLevel, t, a, "lost%s; next launch in %s%s", because(reason, message), wait.Round(10*time.Millisecond), where)

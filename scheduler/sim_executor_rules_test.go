@@ -19,6 +19,10 @@ type simKnown struct {
 	mixed bool            // some process started them otherwise than others
 
 	newest map[string]string // agent and kind: the last one that a launch was for
+
+	// alone has the tasks that ran in an executor whose container was killed for what
+	// all in it used, with one more than their base then.
+	alone map[task.ID]int
 }
 
 // forget: the process ended.
@@ -39,6 +43,9 @@ func (m *sim) onHeard(ev Event) {
 		if t := m.s.queue.Get(u.id); t != nil && u.terminal() && !u.fromExecutor {
 			if a := t.Attempt(u.launch); a != nil {
 				m.known.doubt[a.Agent+" "+a.Executor] = true
+				if m.outgrown(t, a, &u) {
+					m.known.alone[t.ID] = t.Base + 1
+				}
 				if t.State.Active() && a == t.Current() && u.uuid != nil && u.reason != mesos.REASON_RECONCILIATION {
 					m.known.ended[a.Agent+" "+a.Executor] = true
 				}
@@ -50,6 +57,13 @@ func (m *sim) onHeard(ev Event) {
 			m.known.unfit[ev.Agent] = true
 		}
 	}
+}
+
+// outgrown tells whether an update says that the container of our executor was killed
+// under a command.
+func (m *sim) outgrown(t *task.Task, a *task.Attempt, u *update) bool {
+	return u.reason == mesos.REASON_CONTAINER_LIMITATION_MEMORY && u.uuid != nil && a.Executor != "" && (!a.Started.IsZero() || m.cfg.Executor.Terse) &&
+		t.State.Active() && a == t.Current() && t.Stop != task.Cancelled
 }
 
 // onCalls looks at what a step decided about executors.
@@ -88,8 +102,8 @@ func (m *sim) onLaunch(info *mesos.TaskInfo) error {
 	id, n := task.ParseLaunchID(info.TaskID.Value)
 	t, agent := m.s.queue.Get(id), info.AgentID.Value
 	byOwn := t.Spec.Executor == task.ByCmdq || t.Spec.Executor == "" && m.cfg.Executor.Default
-	if slices.ContainsFunc(t.History, func(a task.Attempt) bool { return a.Number > t.Base && a.Reason == "CONTAINER_LIMITATION_MEMORY" }) {
-		byOwn = false // from then on it is alone
+	if m.known.alone[t.ID] == t.Base+1 {
+		byOwn = false
 	}
 	if byOwn != (info.Executor != nil) || byOwn == (info.Command != nil) {
 		return errBroken("%s should go to our executor: %v", info.TaskID.Value, byOwn)

@@ -3,11 +3,14 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	sched "github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"cmdq/task"
 )
 
 // commit is what Run does with a batch, and the places at which it may be
@@ -143,6 +146,7 @@ func (m *sim) leave(over *Over) error {
 		return err
 	}
 	m.known.forget()
+	maps.DeleteFunc(m.known.alone, func(id task.ID, _ int) bool { return !m.journal.tasks[id].task.Alone }) // heard, but not stored
 	if m.cfg.Own {
 		m.c.die()
 	} else if m.rnd.IntN(3) > 0 {

@@ -180,8 +180,8 @@ func difference(a, b *task.Task) string {
 		return "what it is"
 	case a.Stop != b.Stop:
 		return "stop"
-	case a.Held != b.Held || a.Given != b.Given:
-		return "held or given"
+	case a.Held != b.Held || a.Given != b.Given || a.Alone != b.Alone:
+		return "held, given or alone"
 	case a.Launches != b.Launches || a.Attempts != b.Attempts || a.Base != b.Base:
 		return "launches"
 	case a.Charged != b.Charged || a.Infra != b.Infra || a.NeverStarted != b.NeverStarted:

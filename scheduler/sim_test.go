@@ -127,6 +127,7 @@ func newSim(rnd *rand.Rand, tight bool) *sim {
 	m.c.executorIdle = m.cfg.Executor.Idle
 	m.c.agents[0].unfit = len(m.c.agents) > 1 && rnd.IntN(4) == 0
 	m.known.shut, m.known.newest = map[string]bool{}, map[string]string{}
+	m.known.alone = map[task.ID]int{}
 	m.known.forget()
 	if rnd.IntN(4) == 0 {
 		m.cfg.Run = m.someGroup()

@@ -67,6 +67,8 @@ func decodeTask(t *task.Task, payload []byte, texts *texts) (Task, uint64, error
 			t.Held = d.flag()
 		case 18:
 			t.Given = d.flag()
+		case 19:
+			t.Alone = d.flag()
 		default:
 			d.unknown()
 		}

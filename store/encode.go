@@ -35,6 +35,7 @@ func encodeTask(e *encoder, in Task, spec uint64) {
 	e.time(16, in.Wake)
 	e.flag(17, t.Held)
 	e.flag(18, t.Given)
+	e.flag(19, t.Alone)
 }
 
 func encodeAttempt(e *encoder, a *task.Attempt) {

@@ -21,7 +21,7 @@ import (
 func randomTask(rnd *rand.Rand, id task.ID, specs []*task.Spec) Task {
 	t := &task.Task{ID: id, Spec: specs[rnd.IntN(len(specs))], Index: rnd.IntN(5) - 1, Seq: rnd.Uint64(),
 		State: task.State(rnd.IntN(task.NumStates)), Stop: task.Stop(rnd.IntN(3)), Submitted: randomTime(rnd),
-		Launches: rnd.IntN(30), Attempts: rnd.IntN(30), Base: rnd.IntN(3), Charged: rnd.IntN(4), Infra: rnd.IntN(4), Held: rnd.IntN(2) == 0, Given: rnd.IntN(2) == 0}
+		Launches: rnd.IntN(30), Attempts: rnd.IntN(30), Base: rnd.IntN(3), Charged: rnd.IntN(4), Infra: rnd.IntN(4), Held: rnd.IntN(2) == 0, Given: rnd.IntN(2) == 0, Alone: rnd.IntN(2) == 0}
 	for n := range rnd.IntN(4) {
 		a := task.Attempt{Number: n + 1, Agent: fmt.Sprintf("agent-%d", rnd.IntN(5)), Host: "10.0.0.1",
 			Launched: randomTime(rnd), Started: randomTime(rnd), Seen: rnd.IntN(2) == 0, State: "TASK_RUNNING", Message: randomText(rnd, 40)}

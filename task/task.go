@@ -36,6 +36,10 @@ type Task struct {
 	Held  bool // somebody wants it not to be launched for now
 	Given bool // it came by submit, and is not of the tasks file
 
+	// Alone: a container was killed for what all in it used, and this ran in it. It
+	// is launched in one of its own, until it is queued again as another version.
+	Alone bool
+
 	Submitted time.Time
 
 	// Launches counts all launches under the current framework id and names
