@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"cmdq/executor"
 	"cmdq/sandbox"
 	"cmdq/scheduler"
 	"cmdq/task"
@@ -68,7 +69,17 @@ func (c *collector) request(x scheduler.Collection) sandbox.Request {
 	return sandbox.Request{ID: x.Task, Attempt: x.Attempt.Number, Launch: launchOf(x.Task, &x.Attempt),
 		Outputs: x.Outputs, OutputsTo: sandbox.Place{Dir: c.outputs, Name: string(x.Task)},
 		Keep: x.Keep, KeepTo: sandbox.Place{Dir: c.keep, Name: keptName(x.Task, x.Attempt.Number, x.Last)},
-		Tail: x.Tail}
+		Tail: x.Tail, Hide: secretsOf(x.URIs)}
+}
+
+// secretsOf pairs the addresses that have secrets with what people may see of them.
+func secretsOf(uris []task.URI) (pairs []string) {
+	for _, u := range uris {
+		if seen := executor.Redacted(u.Value); seen != u.Value {
+			pairs = append(pairs, u.Value, seen)
+		}
+	}
+	return pairs
 }
 
 // keptName is where below --output-dir the output of a launch goes.

@@ -245,6 +245,8 @@ func TestRedacted(t *testing.T) {
 		"http://h/a":                     "http://h/a",
 		"http://h/a?token=secret":        "http://h/a?…",
 		"http://h?token=secret":          "http://h?…",
+		"http://h/a#token=secret":        "http://h/a#…",
+		"http://h/a?b#c":                 "http://h/a?…#…",
 		"https://me:secret@h:1/a@b":      "https://…@h:1/a@b",
 		"https://me:sec@ret@h/a/b?x=/@y": "https://…@h/a/b?…",
 	} {

@@ -137,10 +137,11 @@ func (it item) attributes(mode fs.FileMode) attributes {
 	return attributes{perm: mode.Perm()}
 }
 
-// Redacted is a URI as people may see it: a password and a query string can be
-// secrets.
+// Redacted is a URI as people may see it: a password, a query string and a fragment
+// can be secrets.
 func Redacted(uri string) string {
 	if scheme, rest, ok := strings.Cut(uri, "://"); ok {
+		rest, _, fragment := strings.Cut(rest, "#")
 		rest, _, query := strings.Cut(rest, "?")
 		host, file, slash := strings.Cut(rest, "/")
 		if i := strings.LastIndex(host, "@"); i >= 0 {
@@ -152,6 +153,9 @@ func Redacted(uri string) string {
 		}
 		if query {
 			uri += "?…"
+		}
+		if fragment {
+			uri += "#…"
 		}
 	}
 	return uri

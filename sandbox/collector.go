@@ -20,7 +20,8 @@ type Request struct {
 	OutputsTo Place
 	Keep      bool // copy stdout and stderr to KeepTo
 	KeepTo    Place
-	Tail      bool // the last lines of stderr
+	Tail      bool     // the last lines of stderr
+	Hide      []string // what is not to be seen in those: see Tail
 }
 
 // quick tells whether nothing is wanted that could take long.
@@ -217,7 +218,7 @@ func (c *Collector) tail(j *job) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(j.ctx, left)
 	defer cancel()
-	text, err := Tail(ctx, c.files, j.Launch, "stderr", TailLines, TailBytes)
+	text, err := Tail(ctx, c.files, j.Launch, "stderr", TailLines, TailBytes, j.Hide...)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("tail: not within %s", tailTime)
 	}

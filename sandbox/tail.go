@@ -13,8 +13,9 @@ import (
 // Tail reads the last lines of a file of a launch: at most so many, and at most
 // so many bytes of them (no more than PartSize are looked at). The text is
 // clean: valid UTF-8 without control characters but newline and tab, and without
-// a newline at its end.
-func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int) (string, error) {
+// a newline at its end. Hide has pairs of a text that is not to be seen and what
+// stands in its place.
+func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int, hide ...string) (string, error) {
 	data, size, err := f.Read(ctx, l, name, 0, PartSize)
 	if err != nil {
 		return "", fmt.Errorf("tail: %w", err)
@@ -24,9 +25,15 @@ func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int) 
 		if data, _, err = f.Read(ctx, l, name, begin, PartSize); err != nil {
 			return "", fmt.Errorf("tail: %w", err)
 		}
+		if _, rest, _ := bytes.Cut(data, []byte("\n")); begin > 0 && len(bytes.TrimSpace(rest)) > 0 {
+			data = rest // whose line the first one is cannot be told without its beginning
+		}
 	}
 	if l.Executor == "" {
 		data = withoutMesos(data)
+	}
+	if len(hide) > 0 {
+		data = []byte(strings.NewReplacer(hide...).Replace(string(data)))
 	}
 	return lastLines(data, lines, most), nil
 }
@@ -42,24 +49,21 @@ const (
 )
 
 var (
+	mesosLog  = regexp.MustCompile(`(?m)^[IWEF]` + glogLine + `(?:\n|\z)`)
 	mesosLine = regexp.MustCompile(`(?m)^(?:[IWEF]` + glogLine + `|` + steps + `)(?:\n|\z)`)
 	mesosInfo = regexp.MustCompile(`(?m)^(?:I` + glogLine + `|` + steps + `)(?:\n|\z)`) // nothing went wrong
 )
 
-// The parts of a URI that can be a secret. Mesos names what it cannot fetch whole.
-var (
-	uriUser  = regexp.MustCompile(`://[^\s/'"]*@`)
-	uriQuery = regexp.MustCompile(`(://[^\s?'"]*)\?[^\s'"]*`)
-)
-
 // withoutMesos leaves out what Mesos itself said; but where the command said nothing,
-// not what Mesos warns of, without secrets.
+// not what Mesos warns of. A text without any line of Mesos' log is the command's.
 func withoutMesos(data []byte) []byte {
+	if !mesosLog.Match(data) {
+		return data
+	}
 	if own := mesosLine.ReplaceAll(data, nil); len(bytes.TrimSpace(own)) > 0 {
 		return own
 	}
-	data = mesosInfo.ReplaceAll(data, nil)
-	return uriQuery.ReplaceAll(uriUser.ReplaceAll(data, []byte("://…@")), []byte("$1?…"))
+	return mesosInfo.ReplaceAll(data, nil)
 }
 
 // lastLines is the clean end of a text.

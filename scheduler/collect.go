@@ -26,6 +26,7 @@ type Collection struct {
 	Last    bool         // the task ends with it
 	Outputs []task.Output
 	Tail    bool
+	URIs    []task.URI // of the task; what an agent could not fetch it may name in what Tail is about
 	Keep    bool
 	Earlier []task.Attempt // with Keep and Last: those before, whose output may not have been kept yet
 }
@@ -62,7 +63,7 @@ func (s *state) collection(t *task.Task, a *task.Attempt, end task.State) (Colle
 	if a == nil || !hasSandbox(a) {
 		return Collection{}, false
 	}
-	c := Collection{Task: t.ID, Attempt: *a, Keep: s.cfg.Collect.Keep,
+	c := Collection{Task: t.ID, Attempt: *a, URIs: t.Spec.URIs, Keep: s.cfg.Collect.Keep,
 		Tail: s.cfg.Collect.Tail && end == task.Failed}
 	if end == task.Finished {
 		c.Outputs = t.Spec.Outputs
