@@ -56,11 +56,13 @@ export function wentWrong(name, e) {
 export function dialog(parts) {
 	const box = document.getElementById("question");
 	const back = document.activeElement;
+	let shown = true; // who is late with its close must not close the next one
 	box.returnValue = "";
-	box.replaceChildren(...parts((value) => box.close(value)));
+	box.replaceChildren(...parts((value) => shown && box.close(value)));
 	box.setAttribute("aria-labelledby", "question-title");
 	box.showModal();
 	return new Promise((resolve) => box.addEventListener("close", () => {
+		shown = false;
 		box.replaceChildren(); // a token does not stay in there
 		box.removeAttribute("aria-labelledby");
 		back?.focus({ preventScroll: true });

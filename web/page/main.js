@@ -57,7 +57,7 @@ async function alter(change) {
 		notes();
 		return askToken();
 	}
-	said = outcome;
+	if (outcome) said = outcome; // else something else may have been said meanwhile
 	notes();
 	view?.reset();
 }

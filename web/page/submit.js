@@ -12,33 +12,39 @@ const fields = [
 	["mem", "Memory in MB", "100", "or with a unit as in 2GB"],
 ];
 
-// where cmdq found what is wrong, which is nothing new to who sees one task only.
-const where = /^Submit: (<submitted>:\d+: (task "[^"]*": )?)?/;
+// found takes the place of each thing that is wrong out of what cmdq says: it is
+// nothing new to who sees one task only.
+const found = (text) => text.replace(/^Submit: /, "").split(/ ?<submitted>:\d+: (?:task "(?:[^"\\]|\\.)*": )?/).filter(Boolean);
 
 // submitTask asks for a command and queues it. It returns what to say, as make does.
 export async function submitTask() {
 	let sent = null; // what comes of it, while that is open or is good
 	await dialog((close) => {
-		const trouble = el("p", { class: "gone", role: "alert" });
+		const trouble = el("div", { class: "gone", role: "alert" });
+		const state = el("p", { class: "quiet", role: "status" });
 		const form = el("form", { class: "ask" },
 			el("label", {}, el("span", {}, "Command"), el("textarea", { name: "command", rows: 3, required: true, autofocus: true, spellcheck: "false", placeholder: "for the shell" })),
 			fields.map(([name, title, value, hint]) => el("label", {}, el("span", {}, title), el("input", { name, value, placeholder: hint, autocomplete: "off", spellcheck: "false" }))),
-			trouble,
+			trouble, state,
 			el("p", { class: "actions" }, el("button", { type: "submit", class: "strong", id: "yes" }, "Queue it"), pressed("Not now", {}, () => close(""))));
 		form.addEventListener("submit", async (e) => {
 			e.preventDefault();
 			if (sent) return;
-			trouble.textContent = "";
+			trouble.replaceChildren();
+			state.textContent = "Waiting for cmdq …";
 			sent = send(read(form));
 			const said = await sent;
-			if (said.kind !== "bad") return close("");
+			if (said.kind !== "bad" && !said.token) return close("");
 			sent = null;
-			trouble.textContent = said.text.replace(where, "");
+			state.textContent = "";
+			trouble.append(...(said.token ? [stale] : found(said.text)).map((line) => el("p", {}, line)));
 		});
 		return [el("h2", { id: "question-title" }, "Submit a task"), form];
 	});
 	return sent;
 }
+
+const stale = "cmdq does not take the token of this page any more. Keep a copy of the command, and load the page again.";
 
 // read makes a task of what was typed. An id that is made stays in the form: the
 // same sent twice is one task.
