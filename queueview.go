@@ -327,6 +327,9 @@ func (q *queueView) detail(v scheduler.View, t *task.Task) web.Task {
 	if by == "" {
 		by = q.executor
 	}
+	if t.Alone {
+		by = task.ByCommand
+	}
 	out := web.Task{Row: row(v, t), Name: t.Name(), Line: t.Line(), Resources: resourcesOf(s.Resources), User: s.User, Retries: s.Retries,
 		KillGrace: s.KillGrace.String(), Executor: string(by), Wake: stampOf(wake), Charged: t.Charged, Infra: t.Infra, Launches: []web.Launch{}}
 	out.Command = describeCommand(t)

@@ -163,6 +163,25 @@ func TestDetailHidesSecrets(t *testing.T) {
 	}
 }
 
+// TestDetailSaysWhoRunsIt: the next launch, that is.
+func TestDetailSaysWhoRunsIt(t *testing.T) {
+	q := hundredThousand(t)
+	q.executor = task.ByCmdq
+	for _, tt := range []struct {
+		by, want task.Executor
+		alone    bool
+	}{{"", task.ByCmdq, false}, {task.ByCommand, task.ByCommand, false}, {task.ByCmdq, task.ByCommand, true}} {
+		err := q.look(t.Context(), func(v scheduler.View) {
+			if got := q.detail(v, &task.Task{ID: "a", Index: -1, Spec: &task.Spec{Command: "x", Executor: tt.by}, Alone: tt.alone}); got.Executor != string(tt.want) {
+				t.Errorf("%+v: %q", tt, got.Executor)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestListed: a list is whole, and in order, however it is read page by page; also
 // when the task that a page ended with is gone.
 func TestListed(t *testing.T) {
