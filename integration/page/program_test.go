@@ -89,6 +89,14 @@ func (b *tab) submitsTask() {
 	}
 	b.do(chromedp.KeyEvent(kb.Escape))
 	b.until(`document.getElementById("question").childElementCount === 0 && ` + notes + `.startsWith("Task slow is queued.")`)
+
+	// Nor is what was typed lost where the answer is a no.
+	b.do(chromedp.Evaluate(`(`+counted+`)("/v1/submit", true)`, nil))
+	b.do(chromedp.Click("[data-submit]"), chromedp.WaitVisible("[name=command]"), chromedp.SetValue("[name=command]", "echo <i>"), chromedp.SetValue("[name=id]", "slow"), chromedp.Click("#yes"))
+	b.until(`asked === 1`)
+	b.do(chromedp.KeyEvent(kb.Escape), chromedp.Evaluate(`globalThis.let()`, nil))
+	b.until(notes + `.startsWith("Submit: ") && ` + notes + `.includes("The command was: echo <i>")`)
+	b.do(chromedp.Click("[data-dismiss]"))
 	b.open(evaluate[string](b, "location.origin") + "/#/tasks/typed")
 	b.until(`document.getElementById("log")?.textContent === "ä 😀 </b>‹2028›\ntwo\n"`)
 	b.do(chromedp.NavigateBack())

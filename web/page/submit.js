@@ -3,6 +3,7 @@
 import { submit } from "./api.js";
 import { came, dialog, pressed, wentWrong } from "./change.js";
 import { el } from "./dom.js";
+import { plain } from "./text.js";
 
 // The fields beside the command: the name, what it is called, what stands there at
 // first, and what is taken.
@@ -60,7 +61,7 @@ async function send(task) {
 		const said = came(await submit(asYAML({ tasks: [task] })), "queued");
 		return { ...said, id: task.id };
 	} catch (e) {
-		return wentWrong("Submit", e);
+		return { ...wentWrong("Submit", e), list: ["The command was: " + plain(task.command)] }; // for who has closed the form
 	}
 }
 
