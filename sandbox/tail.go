@@ -25,8 +25,8 @@ func Tail(ctx context.Context, f Files, l Launch, name string, lines, most int, 
 		if data, _, err = f.Read(ctx, l, name, begin, PartSize); err != nil {
 			return "", fmt.Errorf("tail: %w", err)
 		}
-		if _, rest, _ := bytes.Cut(data, []byte("\n")); begin > 0 && len(bytes.TrimSpace(rest)) > 0 {
-			data = rest // whose line the first one is cannot be told without its beginning
+		if _, rest, _ := bytes.Cut(data, []byte("\n")); l.Executor == "" && begin > 0 && mesosLog.Match(rest) {
+			data = rest // the first line may be of Mesos, too: that cannot be told without its beginning
 		}
 	}
 	if l.Executor == "" {

@@ -86,7 +86,7 @@ func TestTail(t *testing.T) {
 	l := Launch{Framework: "f", Agent: "a", Task: "t"}
 	long := strings.Repeat("line of text\n", 100_000) + "last\n"
 	f := newTree(t, map[string]string{"stderr": long, "short": "a\nb\n", "empty": "", "wide": strings.Repeat("\x00", 200_000) + "x",
-		"line": strings.Repeat("x", 200_000) + "\n", "fetched": "curl: no http://ann:pw@h/x?sig=1\n", "logged": strings.Repeat("I1121 16:32:10.331398 12106 exec.cpp:164] Version: 1.12.0\n", 5000)})
+		"line": strings.Repeat("x", 200_000) + "\n", "error": strings.Repeat("x", 200_000) + "\nquit\n", "fetched": "curl: no http://ann:pw@h/x?sig=1\n", "logged": strings.Repeat("I1121 16:32:10.331398 12106 exec.cpp:164] Version: 1.12.0\n", 5000)})
 	for name, want := range map[string]string{"stderr": "line of text\nlast", "short": "a\nb", "empty": "", "wide": "x", "line": strings.Repeat("x", 100)} {
 		if got, err := Tail(t.Context(), f, l, name, 2, 100); got != want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
@@ -101,6 +101,10 @@ func TestTail(t *testing.T) {
 	// What has lost its beginning may be of Mesos: so is all of the rest here.
 	if got, err := Tail(t.Context(), f, l, "logged", 9, 100); got != "" || err != nil {
 		t.Errorf("from the middle of a line: %q, %v", got, err)
+	}
+	// Where Mesos says nothing, it is of the command.
+	if got, err := Tail(t.Context(), f, l, "error", 2, 100); got != strings.Repeat("x", 95)+"\nquit" || err != nil {
+		t.Errorf("a long line and a short one: %q, %v", got, err)
 	}
 	if _, err := Tail(t.Context(), f, l, "nope", 2, 100); err == nil {
 		t.Error("the tail of no file")

@@ -7,6 +7,17 @@ import (
 	"cmdq/task"
 )
 
+// parsed are the tasks of a file; list is the file of each each_line.
+func parsed(t *testing.T, tasks, list string) []task.Task {
+	t.Helper()
+	file, err := task.ParseWith("f", []byte("defaults: {cpus: 1, mem: 1}\ntasks: "+tasks+"\n"), task.Outside{Folder: "/",
+		List: func(string) ([]byte, error) { return []byte(list), nil }, Known: func(task.ID) bool { return true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file.Tasks(time.Time{})
+}
+
 // TestSubmitCircle: no submit closes a circle by adding to a series that others
 // wait for; what only looks like it is taken.
 func TestSubmitCircle(t *testing.T) {
@@ -14,12 +25,7 @@ func TestSubmitCircle(t *testing.T) {
 	env.play("load a")
 	submit := func(text, list, want string) {
 		t.Helper()
-		file, err := task.ParseWith("f", []byte("defaults: {cpus: 1, mem: 1}\ntasks: ["+text+"]\n"), task.Outside{Folder: "/",
-			List: func(string) ([]byte, error) { return []byte(list), nil }, Known: func(task.ID) bool { return true }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		env.step(Asked{Change: Submit{Tasks: file.Tasks(time.Time{})}, Answer: func(out Outcome) {
+		env.step(Asked{Change: Submit{Tasks: parsed(t, "["+text+"]", list)}, Answer: func(out Outcome) {
 			got := ""
 			if out.Err != nil {
 				got = out.Err.Error()
@@ -44,12 +50,7 @@ func TestRetryCircle(t *testing.T) {
 	env.play("load a")
 	submit := func(text, list string) {
 		t.Helper()
-		file, err := task.ParseWith("f", []byte("defaults: {cpus: 1, mem: 1}\ntasks: ["+text+"]\n"), task.Outside{Folder: "/",
-			List: func(string) ([]byte, error) { return []byte(list), nil }, Known: func(task.ID) bool { return true }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		env.step(Asked{Change: Submit{Tasks: file.Tasks(time.Time{})}, Answer: func(out Outcome) {
+		env.step(Asked{Change: Submit{Tasks: parsed(t, "["+text+"]", list)}, Answer: func(out Outcome) {
 			if out.Err != nil {
 				t.Fatal(out.Err)
 			}
@@ -66,17 +67,10 @@ func TestRetryCircle(t *testing.T) {
 		}
 	}})
 	submit("{id: s, command: x, each_line: l, after: [a]}", "\n\nthree\n")
-	parse := func(text string) []task.Task {
-		file, err := task.ParseWith("f", []byte("defaults: {cpus: 1, mem: 1}\ntasks:\n"+text), task.Outside{Known: func(task.ID) bool { return true }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return file.Tasks(time.Time{})
-	}
-	if circle := env.s.circleWith(parse("- {id: a, command: y}\n- {id: b, command: y, after: [s]}\n")); circle != nil {
+	if circle := env.s.circleWith(parsed(t, "[{id: a, command: y}, {id: b, command: y, after: [s]}]", "")); circle != nil {
 		t.Error(circle)
 	}
-	if circle := env.s.circleWith(parse("- {id: a, command: y, after: [s]}\n")); circle == nil || circle.ID != "s-3" {
+	if circle := env.s.circleWith(parsed(t, "[{id: a, command: y, after: [s]}]", "")); circle == nil || circle.ID != "s-3" {
 		t.Error(circle)
 	}
 }

@@ -52,9 +52,11 @@ export function wentWrong(name, e) {
 }
 
 // dialog shows parts in the one dialog of the page until its close(value) is
-// called, and returns that value: "" if it was closed by the escape key.
+// called, and returns that value: "" if it was closed by the escape key, or if what
+// stands there is something else, which stays.
 export function dialog(parts) {
 	const box = document.getElementById("question");
+	if (box.open) return Promise.resolve("");
 	const back = document.activeElement;
 	let shown = true; // who is late with its close must not close the next one
 	box.returnValue = "";
