@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -149,7 +150,7 @@ func (a *Artifacts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	o, ok := a.find(r.URL.EscapedPath()) // what was sent: nothing is decoded or cleaned
+	o, ok := a.find(sentPath(r))
 	if !ok || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		notFound(w)
 		return
@@ -165,6 +166,20 @@ func (a *Artifacts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("ETag", a.etag(info))
 	// No Last-Modified: seconds are too coarse to resume by.
 	http.ServeContent(a.pace.writer(w, r), r, "", time.Time{}, f)
+}
+
+// sentPath is the path of a request as it was sent: nothing is decoded or cleaned, as
+// r.URL would be. The absolute form of RFC 9112 §3.2.2 may name any host, but no
+// scheme beside those that a server is asked by.
+func sentPath(r *http.Request) string {
+	at, _, _ := strings.Cut(r.RequestURI, "?")
+	for _, scheme := range []string{"http://", "https://"} {
+		if rest, ok := strings.CutPrefix(at, scheme); ok {
+			_, path, _ := strings.Cut(rest, "/")
+			return "/" + path
+		}
+	}
+	return at
 }
 
 // etag changes whenever the content may have, and tells nothing else.
