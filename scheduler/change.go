@@ -3,6 +3,7 @@ package scheduler
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"cmdq/task"
 )
@@ -69,11 +70,15 @@ func (c CancelTasks) change(s *state) (out Outcome) {
 		case t.State.Terminal():
 			out.left(t.ID, "it has ended: %s", t.State)
 			continue
-		case t.State.Active() && t.Stop == task.Cancelled:
+		case t.State.Active() && t.Stop.Kills():
 			out.left(t.ID, "it is being killed already")
 			continue
 		}
-		out.Changed = append(out.Changed, t.ID)
+		if failing(t) {
+			out.left(t.ID, "it has failed already; nothing more that it left is waited for")
+		} else {
+			out.Changed = append(out.Changed, t.ID)
+		}
 		s.cancel(t)
 	}
 	return out
@@ -95,7 +100,7 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 			out.left(t.ID, "it has finished; only what failed or was killed is tried again")
 		case !t.State.Terminal():
 			out.left(t.ID, "it has not ended: it is %s", t.State)
-		case t.Spec.Retries == 0 && a != nil && a.Adrift && t.End.Message != endNotSeen:
+		case t.Spec.Retries == 0 && a != nil && a.Adrift && !strings.HasSuffix(t.End.Message, endNotSeen):
 			out.left(t.ID, "it may still be running on %s, and has retries: 0", a.Host)
 		default:
 			again = append(again, t)
@@ -106,17 +111,18 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 		s.requeue(t)
 		s.concern(s.queue.Get(t.ID))
 	}
-	if s.deps.stale {
-		s.redepend()
-	}
-	slices.Sort(s.inVain)
-	s.inVain = slices.Compact(s.inVain)
-	for _, id := range s.inVain {
-		if t := s.queue.Get(id); t.Submitted.Equal(s.now) {
-			out.left(id, "it ends again: it waits for a task that did not finish")
+	s.endedAtOnce(&out)
+	return out
+}
+
+// endedAtOnce says which of the tasks that were queued the rules have ended already.
+func (s *state) endedAtOnce(out *Outcome) {
+	s.tickRules()
+	for _, id := range out.Changed {
+		if t := s.queue.Get(id); t != nil && t.State.Terminal() {
+			out.left(id, "it ended at once: %s", t.End.Message)
 		}
 	}
-	return out
 }
 
 // notStopped are those of some tasks that may be tried again together: the groups
@@ -139,8 +145,8 @@ func (s *state) notStopped(tasks []*task.Task, out *Outcome) []*task.Task {
 		for _, t := range tasks {
 			if i := slices.IndexFunc(groupsOf(t), stopped); i >= 0 {
 				name := groupsOf(t)[i]
-				out.left(t.ID, "%s is stopped: it had %d failures, allowed are %d; try more of them again in one go", groupWords(name),
-					s.group(name).failed, s.bounds(name).MaxFailures)
+				out.left(t.ID, "%s is stopped: it had %s, allowed are %d; try more of them again in one go", groupWords(name),
+					countFailures(s.group(name).failed), s.bounds(name).MaxFailures)
 			} else {
 				rest = append(rest, t)
 			}

@@ -72,7 +72,7 @@ func (s *state) check() error {
 
 // checkGroups counts the groups anew, and the tasks that are parked.
 func (s *state) checkGroups() error {
-	running, open, failed := map[string]int{}, map[string]int{}, map[string]int{}
+	running, open, failed, over := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	var busy int64
 	parked := 0
 	for t := range s.queue.All() {
@@ -83,8 +83,11 @@ func (s *state) checkGroups() error {
 			if !t.State.Terminal() {
 				open[name]++
 			}
-			if t.State == task.Failed {
+			if failing(t) {
 				failed[name]++
+			}
+			if t.State == task.Failed {
+				over[name]++
 			}
 		}
 		if t.State.Active() {
@@ -95,9 +98,9 @@ func (s *state) checkGroups() error {
 		}
 	}
 	for name, g := range s.groups {
-		if g.running != running[name] || g.open != open[name] || g.failed != failed[name] {
-			return fmt.Errorf("group %q: %d running, %d open and %d failed, counted %d, %d and %d", name,
-				running[name], open[name], failed[name], g.running, g.open, g.failed)
+		if g.running != running[name] || g.open != open[name] || g.failed != failed[name] || g.over != over[name] {
+			return fmt.Errorf("group %q: %d running, %d open, %d failed and %d of these over, counted %d, %d, %d and %d", name,
+				running[name], open[name], failed[name], over[name], g.running, g.open, g.failed, g.over)
 		}
 	}
 	switch {

@@ -121,6 +121,7 @@ func (s *state) onCollected(ev Collected) {
 	switch {
 	case t.End.State == task.Finished && ev.Err != nil:
 		t.End.State, t.End.Reason, t.End.Message = task.Failed, outputNotFetched, brief(ev.Err)
+		s.failedIn(t)
 		s.conclude(t, a)
 	case t.End.State == task.Finished && len(ev.Missing) > 0:
 		s.chargeMissing(t, a, ev.Missing)
@@ -137,7 +138,7 @@ func (s *state) chargeMissing(t *task.Task, a *task.Attempt, missing []string) {
 	if a != nil {
 		a.Reason, a.Message = outputMissing, text // once, however often it is told that it finished
 	}
-	if t.Stop == task.Cancelled {
+	if t.Stop.Kills() {
 		t.End.State = task.Killed
 		s.conclude(t, a)
 		return
@@ -145,6 +146,7 @@ func (s *state) chargeMissing(t *task.Task, a *task.Attempt, missing []string) {
 	t.Charged++
 	if t.Spec.Retries >= 0 && t.Charged > t.Spec.Retries {
 		t.End.State = task.Failed
+		s.failedIn(t)
 		s.conclude(t, a)
 		return
 	}

@@ -96,7 +96,7 @@ func (s *state) explainActive(t *task.Task, x *Explanation) {
 	switch {
 	case s.frozen && !a.Settle.IsZero():
 		x.Text = fmt.Sprintf("it has ended (%s), as the next start takes it", a.State)
-	case s.frozen && s.cfg.Own && t.Stop == task.Cancelled:
+	case s.frozen && s.cfg.Own && t.Stop.Kills():
 		x.Text = fmt.Sprintf("it was on %s when cmdq ended, and ended with it; the next start ends it killed", a.Host)
 	case s.frozen && s.cfg.Own:
 		x.Text = fmt.Sprintf("it was on %s when cmdq ended, and ended with it; the next start runs it again", a.Host)

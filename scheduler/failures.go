@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,7 +34,11 @@ type failureOf struct {
 }
 
 func failure(end *task.End) failureOf {
-	return failureOf{end.State, end.Reason, end.Exit, blur(lastLine(end.Stderr))}
+	exit := end.Exit
+	if end.Reason == cancelled || end.Reason == groupStopped {
+		exit = task.Exit{} // it is told by that why they ended, whatever they were at
+	}
+	return failureOf{end.State, end.Reason, exit, blur(lastLine(end.Stderr))}
 }
 
 // FailureKey names the group of failures that a task is in: a short hash.
@@ -99,9 +104,11 @@ func (f Failed) Groups() []FailureGroup {
 func Failures(tasks iter.Seq[*task.Task]) []FailureGroup { return FailedOf(tasks).Groups() }
 
 func lastLine(text string) string {
-	text = strings.TrimRight(text, "\n")
+	text = strings.TrimRight(text, " \t\r\n")
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
+
+var aUUID = regexp.MustCompile(`(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 // blur puts a * for what differs between lines that say the same: paths and
 // addresses, numbers, and what looks like a hash.
@@ -110,6 +117,7 @@ func blur(line string) string {
 	if len(line) > most {
 		line = strings.ToValidUTF8(line[:most], "")
 	}
+	line = aUUID.ReplaceAllLiteralString(line, "0") // a number like any other
 	var out strings.Builder
 	for len(line) > 0 {
 		n := 0

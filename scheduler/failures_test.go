@@ -21,9 +21,12 @@ func TestBlur(t *testing.T) {
 		"at 0x7ffdeadbeef0 died":              "at * died",
 		"commit 3f2a9bc1 is bad":              "commit * is bad",
 		"bad facade, decade, added":           "bad facade, decade, added",
-		"after 1.5s":                          "after *.*s",
-		"10.0.0.1:5050 refused":               "*.*.*.*:* refused",
-		"http://h/x?n=1 not found":            "http:*?n=* not found",
+		"request fcd0aebb-4cd1-4000-b1e2-a0cef3f40011 refused": "request * refused",
+		"job-FCD0AEBB-4CD1-4000-B1E2-A0CEF3F40011.tmp":         "job-*.tmp",
+		"bad-face-1 and dead-beef":                             "bad-face-* and dead-beef",
+		"after 1.5s":                                           "after *.*s",
+		"10.0.0.1:5050 refused":                                "*.*.*.*:* refused",
+		"http://h/x?n=1 not found":                             "http:*?n=* not found",
 	} {
 		if got := blur(line); got != want {
 			t.Errorf("%q: %q, want %q", line, got, want)
@@ -53,7 +56,8 @@ func TestFailures(t *testing.T) {
 	add(task.Killed, "CANCELLED", 1, "no file /a/1")
 	add(task.Idle, "", 0, "")
 	add(task.Failed, "MEMORY", 1, "no file /a/1")
-	add(task.Failed, "", 1, "no file /a/7\n\n")
+	add(task.Failed, "", 1, "no file /a/7\n \t\r\n\n")
+	add(task.Killed, "CANCELLED", 15, "no file /b/1") // it was cancelled as well, at another time
 	all := func(yield func(*task.Task) bool) {
 		for _, t := range tasks {
 			if !yield(t) {
@@ -77,8 +81,8 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%s selects %d of %d", g.Key, n, g.Count)
 		}
 	}
-	want := []string{`3 t7 failed 1 "no file *"`, `1 t6 failed 1 "no file *"`, `1 t4 killed 1 "no file *"`, `1 t2 failed 2 "no file *"`}
-	if total != 6 || strings.Join(got, "\n") != strings.Join(want, "\n") {
+	want := []string{`3 t7 failed 1 "no file *"`, `2 t8 killed 0 "no file *"`, `1 t6 failed 1 "no file *"`, `1 t2 failed 2 "no file *"`}
+	if total != 7 || strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 	if key := FailureKey(tasks[5]); key != "" {

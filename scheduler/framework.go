@@ -108,9 +108,9 @@ func (s *state) newFramework() {
 	s.settleAll()
 	for _, t := range s.activeTasks() {
 		a := t.Current()
-		if t.Stop == task.Cancelled {
+		if t.Stop.Kills() {
 			a.Adrift = true
-			s.end(t, a, task.Killed, "", "the framework was removed")
+			s.endAsked(t, a, "the framework was removed")
 		} else if t.Spec.Retries == 0 {
 			a.Adrift = true
 			s.end(t, a, task.Failed, "FRAMEWORK_REMOVED", "may still be running on "+a.Host)

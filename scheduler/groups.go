@@ -16,7 +16,8 @@ import (
 type group struct {
 	running int // active tasks
 	open    int // tasks that have not ended
-	failed  int // tasks that are failed now
+	failed  int // tasks that are failed now, or will be once what they left is fetched
+	over    int // of these, those that have ended
 	stopped bool
 }
 
@@ -71,15 +72,30 @@ func (s *state) countOut(t *task.Task) {
 	}
 }
 
+// failing tells whether a task has failed for good. What it left may still be
+// fetched: its slot is free then, and nobody may be launched into that who would not
+// be later.
+func failing(t *task.Task) bool {
+	return t.State == task.Failed || t.State == task.Fetching && t.End.State == task.Failed
+}
+
 // failedIn counts a task that failed for good, and stops its groups if that was
 // one too many.
 func (s *state) failedIn(t *task.Task) {
 	for _, name := range groupsOf(t) {
 		g := s.group(name)
-		if g.failed++; g.failed == 1 {
+		g.failed++
+		s.stopIfTooMany(name, g)
+	}
+}
+
+// overIn: all is known of a task that failed, and it can be told of.
+func (s *state) overIn(t *task.Task) {
+	for _, name := range groupsOf(t) {
+		if g := s.group(name); g.over == 0 {
 			s.failures = append(s.failures, firstFailure{name, t})
 		}
-		s.stopIfTooMany(name, g)
+		s.group(name).over++
 	}
 }
 
@@ -87,7 +103,7 @@ func (s *state) failedIn(t *task.Task) {
 func (s *state) notFailedIn(t *task.Task) {
 	for _, name := range groupsOf(t) {
 		g := s.group(name)
-		g.failed--
+		g.failed, g.over = g.failed-1, g.over-1
 		if b := s.bounds(name); g.failed <= b.MaxFailures {
 			g.stopped = false
 		}
@@ -102,7 +118,7 @@ func (s *state) stopIfTooMany(name string, g *group) {
 	}
 	g.stopped = true
 	s.stopping = append(s.stopping, name)
-	s.note(logrus.WarnLevel, nil, "%s: %d failures, allowed are %d: %s", groupWords(name), g.failed, b.MaxFailures,
+	s.note(logrus.WarnLevel, nil, "%s: %s, allowed are %d: %s", groupWords(name), countFailures(g.failed), b.MaxFailures,
 		map[bool]string{false: "no more of it is launched", true: "all of it is cancelled"}[b.OnFailure == task.CancelGroup])
 }
 
@@ -138,12 +154,24 @@ func (s *state) tickGroups() {
 func (s *state) endStopped(t *task.Task, name string) {
 	switch {
 	case t.State == task.Idle:
-		s.end(t, nil, task.Killed, groupStopped, fmt.Sprintf("%s had %d failures", groupWords(name), s.group(name).failed))
-	case t.State.Active() && t.Stop != task.Cancelled:
-		t.Stop = task.Cancelled
+		s.end(t, nil, task.Killed, groupStopped, s.groupFailed(name))
+	case t.State.Active() && !t.Stop.Kills():
+		t.Stop = task.GroupStopped
 		s.record(Changed, t)
 		s.kill(t, t.Current())
 	}
+}
+
+// groupFailed says why a group is stopped.
+func (s *state) groupFailed(name string) string {
+	return fmt.Sprintf("%s had %s", groupWords(name), countFailures(s.group(name).failed))
+}
+
+func countFailures(n int) string {
+	if n == 1 {
+		return "1 failure"
+	}
+	return strconv.Itoa(n) + " failures"
 }
 
 // stoppedBy names the stopped group, if any, that a task is in.
@@ -191,8 +219,11 @@ func (s *state) regroup() {
 			if !t.State.Terminal() {
 				g.open++
 			}
-			if t.State == task.Failed {
+			if failing(t) {
 				g.failed++
+			}
+			if t.State == task.Failed {
+				g.over++
 			}
 		}
 	}

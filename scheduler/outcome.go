@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"strings"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -46,7 +47,24 @@ func (s *state) endBy(t *task.Task, a *task.Attempt, state task.State, u *update
 	if state == task.Finished && !a.Exit.Known {
 		a.Exit = task.Exit{Known: true} // that is what finished means
 	}
+	if t.Stop.Kills() && state == task.Killed {
+		s.endAsked(t, a, u.message)
+		return
+	}
 	s.end(t, a, state, u.reasonName(), u.message)
+}
+
+// endAsked ends a task killed that was asked to end, with the reason for that: what
+// became of its launch follows from it. The message is about the launch.
+func (s *state) endAsked(t *task.Task, a *task.Attempt, message string) {
+	reason := cancelled
+	if t.Stop == task.GroupStopped {
+		reason = groupStopped
+		if name := s.stoppedBy(t); name != nil {
+			message = strings.TrimSuffix(s.groupFailed(*name)+"; "+message, "; ")
+		}
+	}
+	s.end(t, a, task.Killed, reason, message)
 }
 
 // end ends the task for good. a is the launch that decides it; nil: none does.
@@ -59,6 +77,9 @@ func (s *state) end(t *task.Task, a *task.Attempt, state task.State, reason, mes
 		if !a.Ended.IsZero() {
 			t.End.At = a.Ended
 		}
+	}
+	if state == task.Failed {
+		s.failedIn(t)
 	}
 	fetching := s.collectLast(t, a)
 	if fetching {
@@ -81,7 +102,7 @@ func (s *state) end(t *task.Task, a *task.Attempt, state task.State, reason, mes
 func (s *state) conclude(t *task.Task, a *task.Attempt) {
 	s.queue.End(t.ID, t.End.State)
 	if t.State == task.Failed {
-		s.failedIn(t)
+		s.overIn(t)
 	}
 	s.closedIn(t)
 	s.dependents(t)
@@ -142,7 +163,7 @@ func (s *state) takeBack(t *task.Task, a *task.Attempt, u *update, why string) {
 // charge: the command failed. It is tried again while its retries last.
 func (s *state) charge(t *task.Task, a *task.Attempt, u *update) {
 	a.Ended, a.Exit = u.at, task.ParseExit(u.message)
-	if t.Stop == task.Cancelled {
+	if t.Stop.Kills() {
 		s.endBy(t, a, task.Killed, u)
 		return
 	}
@@ -218,9 +239,9 @@ func (s *state) infra(t *task.Task, a *task.Attempt, reason, message string, atL
 func (s *state) giveUp(t *task.Task, a *task.Attempt) {
 	s.disown(task.LaunchID(t.ID, a.Number), a.Agent)
 	switch {
-	case t.Stop == task.Cancelled:
+	case t.Stop.Kills():
 		a.Adrift = t.Spec.Retries == 0
-		s.end(t, a, task.Killed, a.Reason, "may still be running on "+a.Host)
+		s.endAsked(t, a, "may still be running on "+a.Host)
 	case t.Spec.Retries == 0:
 		a.Adrift = true
 		s.end(t, a, task.Failed, a.Reason, "may still be running on "+a.Host)

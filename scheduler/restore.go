@@ -218,8 +218,8 @@ func (s *state) onRestored(Restored) {
 // is no failure of the cluster which a budget would have to end.
 func (s *state) lostWithUs(t *task.Task, a *task.Attempt) {
 	const message = "cmdq and its Mesos ended while it was active"
-	if t.Stop == task.Cancelled {
-		s.end(t, a, task.Killed, "", message)
+	if t.Stop.Kills() {
+		s.endAsked(t, a, message)
 		return
 	}
 	t.Stop = task.NotStopped

@@ -214,8 +214,8 @@ func (m *sim) counts() map[string]simCounts {
 			if t.State.Active() {
 				c.running++
 			}
-			if t.State == task.Failed {
-				c.failed++
+			if t.State == task.Failed || t.State == task.Fetching && t.End.State == task.Failed {
+				c.failed++ // known is known, whatever is still fetched of it
 			}
 			counts[name] = c
 		}
@@ -339,7 +339,7 @@ func (m *sim) onEnded(records []Record) error {
 // onStopped notes the tasks that were asked to end, as their groups had it.
 func (m *sim) onStopped() error {
 	for t := range m.s.queue.Active() {
-		if t.Stop != task.Cancelled || m.cancelled[t.ID] {
+		if !t.Stop.Kills() || m.cancelled[t.ID] {
 			continue
 		}
 		cancels := func(name string) bool {

@@ -63,7 +63,7 @@ func (m *sim) onHeard(ev Event) {
 // under a command.
 func (m *sim) outgrown(t *task.Task, a *task.Attempt, u *update) bool {
 	return u.reason == mesos.REASON_CONTAINER_LIMITATION_MEMORY && u.uuid != nil && a.Executor != "" && (!a.Started.IsZero() || m.cfg.Executor.Terse) &&
-		t.State.Active() && a == t.Current() && t.Stop != task.Cancelled
+		t.State.Active() && a == t.Current() && !t.Stop.Kills()
 }
 
 // onCalls looks at what a step decided about executors.

@@ -151,7 +151,7 @@ func (m *sim) onRecord(records []Record) error {
 		if wake.IsZero() && !kept.wake.After(m.c.now) {
 			kept.wake = time.Time{} // it has come
 		}
-		if t.Stop == task.Cancelled {
+		if t.Stop.Kills() {
 			if known, ok := m.stopped[t.ID]; !ok || known.base != t.Base {
 				m.stopped[t.ID] = simStop{t.Base, t.Launches}
 			}
@@ -236,7 +236,7 @@ func (m *sim) onCalm() error {
 		}
 	}
 	for t := range m.s.queue.Active() {
-		if launch := task.LaunchID(t.ID, t.Current().Number); t.Stop == task.Cancelled && unkilled(launch) && m.s.reconcile.waiting[launch] == "" {
+		if launch := task.LaunchID(t.ID, t.Current().Number); t.Stop.Kills() && unkilled(launch) && m.s.reconcile.waiting[launch] == "" {
 			return errBroken("%s was cancelled, and nobody kills it", launch)
 		}
 	}

@@ -141,7 +141,7 @@ func (s *state) onCurrentUpdate(t *task.Task, a *task.Attempt, u *update) {
 	a.State, a.Reason, a.Message = u.state.String(), u.reasonName(), u.message
 	s.executorEnded(a, u)
 	switch {
-	case t.Stop == task.Cancelled && u.terminal() && u.state != mesos.TASK_FINISHED:
+	case t.Stop.Kills() && u.terminal() && u.state != mesos.TASK_FINISHED:
 		s.endBy(t, a, task.Killed, u)
 	case t.Stop == task.Interrupted && u.terminal() && u.state != mesos.TASK_FINISHED && u.state != mesos.TASK_FAILED:
 		s.takeBack(t, a, u, "interrupted")

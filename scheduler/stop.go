@@ -25,14 +25,21 @@ type leaving struct {
 	adrift []*task.Task // what may still run when that framework goes
 }
 
+// cancelled is how a task ends that somebody cancelled.
+const cancelled = "CANCELLED"
+
 // cancel asks a task to end that has not. What is idle ends at once; what is
 // active is killed and ends when that is seen.
 func (s *state) cancel(t *task.Task) {
 	switch t.State {
 	case task.Idle:
-		s.end(t, nil, task.Killed, "CANCELLED", "cancelled before it was launched")
+		s.end(t, nil, task.Killed, cancelled, "cancelled before it was launched")
 	case task.Fetching:
-		s.end(t, nil, task.Killed, "CANCELLED", "cancelled while what it left was fetched")
+		if failing(t) {
+			s.conclude(t, t.Attempt(t.End.Launch)) // as it has counted since
+			return
+		}
+		s.end(t, nil, task.Killed, cancelled, "cancelled while what it left was fetched")
 	default:
 		t.Stop = task.Cancelled
 		s.record(Changed, t)
@@ -105,12 +112,12 @@ func (s *state) castAdrift() {
 	for _, t := range s.activeTasks() {
 		a := t.Current()
 		switch {
-		case t.Stop == task.Cancelled && !s.cfg.Own && !a.MayStillRun.IsZero():
+		case t.Stop.Kills() && !s.cfg.Own && !a.MayStillRun.IsZero():
 			a.Adrift = t.Spec.Retries == 0
-			s.end(t, a, task.Killed, "", "cancelled; may still be running on "+a.Host)
-		case t.Stop == task.Cancelled:
+			s.endAsked(t, a, "cancelled; may still be running on "+a.Host)
+		case t.Stop.Kills():
 			a.Adrift = !s.cfg.Own
-			s.end(t, a, task.Killed, "", endNotSeen)
+			s.endAsked(t, a, endNotSeen)
 		case !s.cfg.Own && !a.MayStillRun.IsZero() && t.Spec.Retries == 0:
 			a.Adrift = true
 			s.end(t, a, task.Failed, a.Reason, "may still be running on "+a.Host)

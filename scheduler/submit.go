@@ -49,6 +49,7 @@ func (c Submit) change(s *state) (out Outcome) {
 	}
 	if len(add) > 0 {
 		s.stopAgain()
+		s.endedAtOnce(&out)
 	}
 	return out
 }

@@ -38,7 +38,7 @@ func decodeTask(t *task.Task, payload []byte, texts *texts) (Task, uint64, error
 		case 5:
 			t.State = task.State(d.small(uint64(task.NumStates - 1)))
 		case 6:
-			t.Stop = task.Stop(d.small(uint64(task.Interrupted)))
+			t.Stop = task.Stop(d.small(uint64(task.GroupStopped)))
 		case 7:
 			t.Submitted = d.time()
 		case 8:

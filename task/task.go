@@ -70,10 +70,14 @@ const MaxHistory = 20
 
 // The reasons to ask a task to end.
 const (
-	NotStopped  Stop = iota
-	Cancelled        // somebody wants it gone: ends killed
-	Interrupted      // cmdq itself was interrupted: idle again, uncharged
+	NotStopped   Stop = iota
+	Cancelled         // somebody wants it gone: ends killed
+	Interrupted       // cmdq itself was interrupted: idle again, uncharged
+	GroupStopped      // its group, or the run, had too many failures: ends killed
 )
+
+// Kills tells whether a task that was asked to end for this ends killed.
+func (s Stop) Kills() bool { return s == Cancelled || s == GroupStopped }
 
 // End is how a task ended for good.
 type End struct {
