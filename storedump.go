@@ -122,10 +122,11 @@ func taskLine(in store.Task) object {
 		o["index"] = t.Index
 	}
 	o.add("each", t.Line())
-	o.add("stop", [...]string{"", "cancelled", "interrupted"}[t.Stop])
+	o.add("stop", [...]string{"", "cancelled", "interrupted", "group stopped"}[t.Stop])
 	o.add("held", t.Held)
 	o.add("given", t.Given)
 	o.add("alone", t.Alone)
+	o.add("forgiven", t.Forgiven)
 	o.add("submitted", t.Submitted)
 	o.add("wake", in.Wake)
 	o.add("launches", t.Launches)

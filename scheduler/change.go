@@ -106,11 +106,12 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 			again = append(again, t)
 		}
 	}
-	for _, t := range s.notStopped(s.withoutCircle(again, &out), &out) {
+	for _, t := range s.withoutCircle(again, &out) {
 		out.Changed = append(out.Changed, t.ID)
 		s.requeue(t)
 		s.concern(s.queue.Get(t.ID))
 	}
+	s.forgive(out.Changed)
 	s.endedAtOnce(&out)
 	return out
 }
@@ -122,39 +123,6 @@ func (s *state) endedAtOnce(out *Outcome) {
 		if t := s.queue.Get(id); t != nil && t.State.Terminal() {
 			out.left(id, "it ended at once: %s", t.End.Message)
 		}
-	}
-}
-
-// notStopped are those of some tasks that may be tried again together: the groups
-// of the others would still have had too many failures.
-func (s *state) notStopped(tasks []*task.Task, out *Outcome) []*task.Task {
-	for {
-		again := map[string]int{} // failures that count no more
-		for _, t := range tasks {
-			for _, name := range groupsOf(t) {
-				if t.State == task.Failed {
-					again[name]++
-				}
-			}
-		}
-		stopped := func(name string) bool {
-			g := s.group(name)
-			return g.stopped && g.failed-again[name] > s.bounds(name).MaxFailures
-		}
-		var rest []*task.Task
-		for _, t := range tasks {
-			if i := slices.IndexFunc(groupsOf(t), stopped); i >= 0 {
-				name := groupsOf(t)[i]
-				out.left(t.ID, "%s is stopped: it had %s, allowed are %d; try more of them again in one go", groupWords(name),
-					countFailures(s.group(name).failed), s.bounds(name).MaxFailures)
-			} else {
-				rest = append(rest, t)
-			}
-		}
-		if len(rest) == len(tasks) {
-			return rest
-		}
-		tasks = rest
 	}
 }
 
@@ -177,7 +145,7 @@ func (s *state) withoutCircle(tasks []*task.Task, out *Outcome) []*task.Task {
 func (s *state) requeue(t *task.Task) {
 	fresh := *t
 	fresh.State, fresh.Stop, fresh.Charged, fresh.Infra, fresh.NeverStarted = task.Idle, task.NotStopped, 0, 0, 0
-	fresh.Base, fresh.End, fresh.Submitted, fresh.Alone = t.Launches, nil, s.now, false
+	fresh.Base, fresh.End, fresh.Submitted, fresh.Alone, fresh.Forgiven = t.Launches, nil, s.now, false, false
 	s.replace(t, &fresh, false)
 }
 

@@ -83,7 +83,7 @@ func (s *state) checkGroups() error {
 			if !t.State.Terminal() {
 				open[name]++
 			}
-			if failing(t) {
+			if counts(t) {
 				failed[name]++
 			}
 			if t.State == task.Failed {
@@ -99,7 +99,7 @@ func (s *state) checkGroups() error {
 	}
 	for name, g := range s.groups {
 		if g.running != running[name] || g.open != open[name] || g.failed != failed[name] || g.over != over[name] {
-			return fmt.Errorf("group %q: %d running, %d open, %d failed and %d of these over, counted %d, %d, %d and %d", name,
+			return fmt.Errorf("group %q: %d running, %d open, %d failures and %d failed, counted %d, %d, %d and %d", name,
 				running[name], open[name], failed[name], over[name], g.running, g.open, g.failed, g.over)
 		}
 	}

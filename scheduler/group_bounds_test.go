@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -14,7 +15,7 @@ func TestGroupBounds(t *testing.T) {
 	if testing.Short() {
 		schedules = min(schedules, 50)
 	}
-	var capped, stopped int
+	var capped, stopped, forgiven int
 	for seed := range schedules {
 		m := newSim(rand.New(rand.NewPCG(seed, 8)), true)
 		if err := m.play(); err != nil {
@@ -22,9 +23,12 @@ func TestGroupBounds(t *testing.T) {
 		}
 		capped += m.asks.capped
 		stopped += m.asks.stopped
+		forgiven += m.asks.forgiven
 	}
-	if capped < int(schedules) || stopped < int(schedules)/4 {
-		t.Errorf("in %d schedules a cap was reached %d times, and %d tasks ended with their group", schedules, capped, stopped)
+	said := fmt.Sprintf("in %d schedules a cap was reached %d times, %d tasks ended with their group, and %d times one was told to go on",
+		schedules, capped, stopped, forgiven)
+	if capped < int(schedules) || stopped < int(schedules)/4 || forgiven < int(schedules)/100 {
+		t.Error(said)
 	}
-	t.Logf("in %d schedules a cap was reached %d times, and %d tasks ended with their group", schedules, capped, stopped)
+	t.Log(said)
 }

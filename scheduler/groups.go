@@ -16,8 +16,8 @@ import (
 type group struct {
 	running int // active tasks
 	open    int // tasks that have not ended
-	failed  int // tasks that are failed now, or will be once what they left is fetched
-	over    int // of these, those that have ended
+	failed  int // failures that count
+	over    int // tasks that are failed now
 	stopped bool
 }
 
@@ -79,6 +79,9 @@ func failing(t *task.Task) bool {
 	return t.State == task.Failed || t.State == task.Fetching && t.End.State == task.Failed
 }
 
+// counts tells whether a task is a failure that counts against its groups.
+func counts(t *task.Task) bool { return failing(t) && !t.Forgiven }
+
 // failedIn counts a task that failed for good, and stops its groups if that was
 // one too many.
 func (s *state) failedIn(t *task.Task) {
@@ -103,10 +106,49 @@ func (s *state) overIn(t *task.Task) {
 func (s *state) notFailedIn(t *task.Task) {
 	for _, name := range groupsOf(t) {
 		g := s.group(name)
-		g.failed, g.over = g.failed-1, g.over-1
-		if b := s.bounds(name); g.failed <= b.MaxFailures {
-			g.stopped = false
+		g.over--
+		if !t.Forgiven {
+			s.countLess(name, g)
 		}
+	}
+}
+
+func (s *state) countLess(name string, g *group) {
+	if g.failed--; g.failed <= s.bounds(name).MaxFailures {
+		g.stopped = false
+	}
+}
+
+// forgive lets the stopped groups of tasks that somebody wants to be tried again go
+// on: what had failed until then counts no more, as if all had been tried again.
+func (s *state) forgive(again []task.ID) {
+	var names []string
+	for _, id := range again {
+		t := s.queue.Get(id)
+		for name := s.stoppedBy(t); name != nil; name = s.stoppedBy(t) {
+			s.group(*name).stopped = false
+			names = append(names, *name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	var failed []*task.Task
+	for t := range s.queue.All() {
+		if counts(t) && slices.ContainsFunc(names, func(name string) bool { return inGroup(t, name) }) {
+			failed = append(failed, t)
+		}
+	}
+	sortBySeq(failed)
+	for _, t := range failed {
+		t.Forgiven = true
+		for _, name := range groupsOf(t) {
+			s.countLess(name, s.group(name))
+		}
+		s.record(Changed, t)
+	}
+	for _, name := range names {
+		s.note(logrus.InfoLevel, nil, "%s goes on: what failed in it counts no more", groupWords(name))
 	}
 }
 
@@ -219,7 +261,7 @@ func (s *state) regroup() {
 			if !t.State.Terminal() {
 				g.open++
 			}
-			if failing(t) {
+			if counts(t) {
 				g.failed++
 			}
 			if t.State == task.Failed {

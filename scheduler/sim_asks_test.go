@@ -19,7 +19,7 @@ type simAsks struct {
 	kept   map[task.ID]bool // submits that were answered as accepted
 	tight  bool             // all tasks are in groups with tight bounds
 
-	capped, stopped int // how often a bound was met
+	capped, stopped, forgiven int // how often a bound was met, and lifted
 }
 
 // rules gives a task rules at random. It waits only for such as were made before it,
@@ -204,7 +204,7 @@ func (m *sim) releaseAll() {
 }
 
 // simCounts are the tasks of a group, counted one by one.
-type simCounts struct{ running, failed int }
+type simCounts struct{ running, failed, forgiven int }
 
 func (m *sim) counts() map[string]simCounts {
 	counts := map[string]simCounts{}
@@ -215,7 +215,13 @@ func (m *sim) counts() map[string]simCounts {
 				c.running++
 			}
 			if t.State == task.Failed || t.State == task.Fetching && t.End.State == task.Failed {
-				c.failed++ // known is known, whatever is still fetched of it
+				if t.Forgiven {
+					c.forgiven++
+				} else {
+					c.failed++ // known is known, whatever is still fetched of it
+				}
+			} else if t.Forgiven {
+				panic("forgiven, and no failure: " + t.ID)
 			}
 			counts[name] = c
 		}
@@ -238,6 +244,27 @@ func (m *sim) boundsOf(name string) task.Group {
 		return g
 	}
 	return task.Group{MaxFailures: task.Unlimited}
+}
+
+// onForgiven: failures count no more only if somebody wanted something again of a
+// stopped group. It goes on then, and something of it was queued.
+func (m *sim) onForgiven(ev Event, before map[string]simCounts) error {
+	asked, _ := ev.(Asked)
+	_, retry := asked.Change.(RetryTasks)
+	after := m.counts()
+	forgiven := after["(run)"].forgiven > before["(run)"].forgiven
+	if forgiven && !retry {
+		return errBroken("failures were forgiven by %T", ev)
+	}
+	if forgiven && !slices.ContainsFunc(slices.Collect(maps.Keys(before)), func(name string) bool {
+		return exceeded(m.boundsOf(name), before[name].failed) && after[name].failed == 0
+	}) {
+		return errBroken("failures were forgiven, and no group was stopped: %+v, now %+v", before, after)
+	}
+	if forgiven {
+		m.asks.forgiven++
+	}
+	return nil
 }
 
 // exceeded: the group may launch nothing more.
@@ -321,6 +348,9 @@ func (m *sim) onEnded(records []Record) error {
 		switch r.Task.End.Reason {
 		case groupStopped:
 			m.asks.stopped++
+			if r.Task.Stop == task.GroupStopped {
+				break // onStopped judged that, when it was asked to end
+			}
 			if !slices.ContainsFunc(simGroups(r.Task), func(name string) bool { return exceeded(m.boundsOf(name), m.counts()[name].failed) }) {
 				return errBroken("%s ended, and its group has not failed so often: %+v", r.Task.ID, m.counts())
 			}

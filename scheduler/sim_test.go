@@ -303,7 +303,7 @@ func (m *sim) step(ev Event) error {
 	if m.batch.Over != nil {
 		return nil
 	}
-	if err := errors.Join(m.onRules(before, eff.Calls), m.onEnded(eff.Records), m.onStopped()); err != nil {
+	if err := errors.Join(m.onRules(before, eff.Calls), m.onEnded(eff.Records), m.onStopped(), m.onForgiven(ev, before)); err != nil {
 		return fmt.Errorf("after %T: %w", ev, err)
 	}
 	if _, is := ev.(Subscribed); is && m.counted(true) > 0 {

@@ -69,6 +69,8 @@ func decodeTask(t *task.Task, payload []byte, texts *texts) (Task, uint64, error
 			t.Given = d.flag()
 		case 19:
 			t.Alone = d.flag()
+		case 20:
+			t.Forgiven = d.flag()
 		default:
 			d.unknown()
 		}

@@ -36,6 +36,7 @@ func encodeTask(e *encoder, in Task, spec uint64) {
 	e.flag(17, t.Held)
 	e.flag(18, t.Given)
 	e.flag(19, t.Alone)
+	e.flag(20, t.Forgiven)
 }
 
 func encodeAttempt(e *encoder, a *task.Attempt) {

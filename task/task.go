@@ -40,6 +40,10 @@ type Task struct {
 	// is launched in one of its own, until it is queued again as another version.
 	Alone bool
 
+	// Forgiven: somebody wanted what its group, or the run, had ended to go on, though
+	// it had failed. It counts against no max_failures any more.
+	Forgiven bool
+
 	Submitted time.Time
 
 	// Launches counts all launches under the current framework id and names
