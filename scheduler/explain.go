@@ -131,7 +131,7 @@ func (s *state) explainIdle(t *task.Task, x *Explanation) {
 		if s.link.last != nil {
 			x.Evidence = append(x.Evidence, brief(s.link.last))
 		}
-	case group != nil:
+	case group != nil && s.place.homeless[s.homelessKey(t)] == nil: // else it would wait without the cap, too
 		x.Code = WhyCapped
 		x.Text = fmt.Sprintf("%s runs %d, as many as it may", groupWords(*group), s.group(*group).running)
 	case s.link.suppressed:

@@ -76,6 +76,11 @@ func TestExplain(t *testing.T) {
 		code: WhyTooLarge, text: "it needs 8 cpus, 500 MB, and none of 4 agents is large enough, however empty",
 		evidence: []string{"host-a2: 0.4 of 8 cpus short", "host-a3: 200 of 500 MB short", "host-a1: 4 of 8 cpus short", "the last offer came 3s ago"},
 	}, {
+		name: "too-large, and the run is capped",
+		play: "config run=max_running=1\nload a; b cpus=8\nsubscribed\noffer 1 agent=a1 cpus=4 mem=900\nadvance 3s", of: "b",
+		code: WhyTooLarge, text: "it needs 8 cpus, 100 MB, and the only agent is too small, however empty",
+		evidence: []string{"host-a1: 4 of 8 cpus short", "the last offer came 3s ago"},
+	}, {
 		name: "too-large with ports",
 		play: "load a ports=3\nsubscribed\noffer 1 agent=a1 cpus=4 mem=900 ports=1-2", of: "a",
 		code: WhyTooLarge, text: "it needs 1 cpus, 100 MB, 3 ports, and the only agent is too small, however empty",

@@ -187,3 +187,26 @@ func TestLongChain(t *testing.T) {
 		t.Errorf("each of %d tasks took %d bytes of memory", n, took)
 	}
 }
+
+// TestAfterInAnyOrder: what a task waits for is a set.
+func TestAfterInAnyOrder(t *testing.T) {
+	for _, tt := range []struct {
+		a, b []ID
+		same bool
+	}{
+		{nil, nil, true},
+		{[]ID{"v", "w"}, []ID{"w", "v"}, true},
+		{[]ID{"v", "w"}, []ID{"v", "w"}, true},
+		{[]ID{"v", "w"}, []ID{"v"}, false},
+		{[]ID{"v", "w"}, []ID{"v", "x"}, false},
+		{nil, []ID{"v"}, false},
+	} {
+		a, b := &Rules{After: tt.a}, &Rules{After: tt.b}
+		if a.Equal(b) != tt.same || b.Equal(a) != tt.same {
+			t.Errorf("%v and %v: %v, want %v", tt.a, tt.b, !tt.same, tt.same)
+		}
+	}
+	if names := []ID{"w", "v"}; !(&Rules{After: names}).Equal(&Rules{After: []ID{"v", "w"}}) || names[0] != "w" {
+		t.Errorf("to compare changed the order: %v", names)
+	}
+}

@@ -98,8 +98,19 @@ func (r *Rules) Equal(o *Rules) bool {
 		return true
 	}
 	a, b := cmp.Or(r, &noRules), cmp.Or(o, &noRules)
-	return slices.Equal(a.After, b.After) && a.Group == b.Group && slices.Equal(a.Constraints, b.Constraints) &&
+	return sameNames(a.After, b.After) && a.Group == b.Group && slices.Equal(a.Constraints, b.Constraints) &&
 		a.Ports == b.Ports && a.Container.equal(b.Container) && a.Role == b.Role
+}
+
+// sameNames: a task waits for the same tasks in whatever order they are named.
+func sameNames(a, b []ID) bool {
+	if len(a) != len(b) || slices.Equal(a, b) {
+		return len(a) == len(b)
+	}
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
 }
 
 func (c *Container) equal(o *Container) bool {
