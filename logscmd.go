@@ -3,20 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"cmdq/mesosapi"
-	"cmdq/sandbox"
-	"cmdq/store"
-	"cmdq/task"
 	"cmdq/web"
 )
 
@@ -152,104 +147,4 @@ func untilSignal(follow bool) (context.Context, context.CancelFunc) {
 		}
 	}()
 	return ctx, func() { cancel(nil) }
-}
-
-// printLog asks the cmdq that runs, or else reads the journal. One that ends
-// before it has said anything is waited for.
-func printLog(ctx context.Context, out io.Writer, state string, r web.LogRequest, config func(master string) (mesosapi.Config, error)) error {
-	v, sofar := &verb{state: state}, &counted{w: out}
-	var err error
-	for _, patience := range []time.Duration{slowStart, slowEnd} {
-		var client *web.Client
-		if client, _, err = v.find(ctx, false, patience); err != nil {
-			if errors.Is(err, errNothingRuns) {
-				err = printFromJournal(ctx, sofar, state, r, config)
-			}
-			break
-		}
-		err = copyLog(sofar, func() (io.ReadCloser, error) { return client.Log(ctx, r) })
-		if !ending(err) || sofar.n > 0 {
-			break
-		}
-	}
-	switch {
-	case errors.Is(err, syscall.EPIPE):
-		return nil // who reads it has seen enough
-	case err != nil && ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
-	return v.told(err)
-}
-
-// counted counts what is written.
-type counted struct {
-	w io.Writer
-	n int
-}
-
-func (c *counted) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += n
-	return n, err
-}
-
-func copyLog(out io.Writer, open func() (io.ReadCloser, error)) error {
-	in, err := open()
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, in.Close())
-}
-
-// printFromJournal finds the launch in the journal of a cmdq that has ended.
-func printFromJournal(ctx context.Context, out io.Writer, state string, r web.LogRequest, config func(master string) (mesosapi.Config, error)) error {
-	kept, err := store.Look(state)
-	if err != nil {
-		return err
-	}
-	run, _ := kept.Run()
-	known, err := keptTasks(kept, r.Task)
-	if err := errors.Join(err, kept.Close()); err != nil {
-		return err
-	}
-	var files sandbox.Files = &sandbox.Disk{Dir: workDir(state)}
-	if run.Master == "local" {
-		r.Follow = false // its commands ended with it
-	} else {
-		if r.Follow {
-			fmt.Fprintf(os.Stderr, "cmdq: nothing runs with %s: nobody tells when the command ends, an interrupt ends this\n", plain(state))
-		}
-		cfg, err := config(run.Master)
-		if err != nil {
-			return err
-		}
-		agents, err := mesosapi.NewAgents(cfg)
-		if err != nil {
-			return fmt.Errorf("the master of this run: %w", err)
-		}
-		defer agents.Close()
-		files = &sandbox.Remote{Door: agents}
-	}
-	source := &logs{files: files, task: func(_ context.Context, id task.ID) (task.Task, bool, error) {
-		t, ok := known[id]
-		return t, ok, nil
-	}}
-	return copyLog(out, func() (io.ReadCloser, error) { return source.Log(ctx, r) })
-}
-
-// keptTasks are the tasks that can be meant by an id: its own, and that of which
-// it is a launch.
-func keptTasks(kept *store.Store, id string) (map[task.ID]task.Task, error) {
-	base, _ := task.ParseLaunchID(id)
-	known := map[task.ID]task.Task{}
-	for t, err := range kept.Tasks() {
-		if err != nil {
-			return nil, err
-		}
-		if t.Task.ID == task.ID(id) || t.Task.ID == base {
-			known[t.Task.ID] = *t.Task
-		}
-	}
-	return known, nil
 }

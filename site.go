@@ -75,7 +75,9 @@ func frozenView(kept *store.Store, state string) (*queueView, error) {
 
 // apiConfig is what the API answers from.
 func (s *session) apiConfig() web.Config {
-	return web.Config{Version: version(), Logs: &logs{files: s.files, task: s.sched.Task}, Queue: s.view(), Changes: changes{s},
+	view := s.view()
+	unknown := func(ctx context.Context, id string) error { return unknownIn(ctx, view, id) }
+	return web.Config{Version: version(), Logs: &logs{files: s.files, task: s.sched.Task, unknown: unknown}, Queue: view, Changes: changes{s},
 		Hub: s.hub, Metrics: s.metrics.Handler(), Ready: func() bool { return s.sched.Snapshot().Connected },
 		Log: s.log.WithField("part", "web")}
 }

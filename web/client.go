@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -83,7 +84,7 @@ func followLink(name string) (string, error) {
 // Log asks for what a command wrote. An *Error, from here or from Read, is
 // cmdq's word; io.EOF comes only behind all of it. When ctx ends, so does a Read
 // that waits.
-func (c *Client) Log(ctx context.Context, r LogRequest) (io.ReadCloser, error) {
+func (c *Client) Log(ctx context.Context, r LogRequest) (*Output, error) {
 	at, err := taskPath(r.Task)
 	if err != nil {
 		return nil, err
@@ -92,7 +93,11 @@ func (c *Client) Log(ctx context.Context, r LogRequest) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &log{a}, nil
+	from, err := strconv.ParseInt(a.Header.Get(fromHeader), 10, 64)
+	if err != nil || from < 0 {
+		from = -1
+	}
+	return &Output{&log{a}, a.Header.Get(launchHeader), from}, nil
 }
 
 // get asks, and makes an error of what is not 200.

@@ -19,6 +19,7 @@ const (
 // LogRequest asks for what a command wrote:
 //
 //	GET /v1/tasks/{id}/logs?stream=stdout|stderr&attempt=N&tail=N&follow=1
+//	GET /v1/tasks/{id}/logs?stream=stdout|stderr&launch=NAME&from=N&follow=1
 //
 // Every parameter may be left out.
 type LogRequest struct {
@@ -27,19 +28,37 @@ type LogRequest struct {
 	Attempt int    // from 1; 0 is the last one
 	Tail    int    // that many lines from the end; All is everything
 	Follow  bool   // go on with what it writes, until it has ended
+
+	// Launch and From are for who goes on with an Output that broke off.
+	Launch string // as Output.Launch says it, and no other; empty: any
+	From   int64  // so many bytes at its beginning are left out
 }
 
 // All is the Tail of who wants everything.
 const All = -1
 
+// Output is what a command wrote, on its way.
+type Output struct {
+	io.ReadCloser
+	Launch string // names the launch, in all runs; empty: it is not known
+	From   int64  // where in the file it begins; negative: it is not known
+}
+
 // Logs is where the output of commands comes from.
 type Logs interface {
-	// Log opens the output of a command. It does not wait for any of it. The
+	// Log opens the output of a command. It does not wait for any of it, but may
+	// look for a moment where the last lines begin. The
 	// reader ends with io.EOF when there is no more to come; when ctx ends, so
 	// does a Read that waits. What is not there is a NotFound, from Log or from
 	// Read.
-	Log(ctx context.Context, r LogRequest) (io.ReadCloser, error)
+	Log(ctx context.Context, r LogRequest) (*Output, error)
 }
+
+// What is said before the output, so that who was cut off can go on.
+const (
+	launchHeader = "Cmdq-Launch"
+	fromHeader   = "Cmdq-From"
+)
 
 // endTrailer comes behind the output: endWhole, or the error that cut it short,
 // as JSON. Without it a stream that broke off would look like one that ended.
@@ -55,7 +74,11 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	if !r.ProtoAtLeast(1, 1) {
 		return BadRequest("HTTP/1.1 is needed, to tell that the output is whole")
 	}
-	request, err := parseLogRequest(r.PathValue("id"), r.URL.RawQuery)
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	request, err := parseLogRequest(id, r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -77,6 +100,12 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Trailer", endTrailer)
+	if output.Launch != "" {
+		h.Set(launchHeader, output.Launch)
+	}
+	if output.From >= 0 {
+		h.Set(fromHeader, strconv.FormatInt(output.From, 10))
+	}
 	w.WriteHeader(http.StatusOK)
 	if to.flush() != nil {
 		return nil // the client has gone
@@ -162,8 +191,13 @@ func parseLogRequest(task, query string) (LogRequest, error) {
 			r.Tail, ok = number(value, 0)
 		case "follow":
 			r.Follow, ok = value == "1", value == "1" || value == "0"
+		case "launch":
+			r.Launch, ok = value, value != ""
+		case "from":
+			r.From, err = strconv.ParseInt(value, 10, 64)
+			ok = err == nil && r.From >= 0
 		default:
-			return r, BadRequest("there is no parameter %s; want stream, attempt, tail or follow", cut(name, 50))
+			return r, BadRequest("there is no parameter %s; want stream, attempt, tail, follow, launch or from", cut(name, 50))
 		}
 		if !ok {
 			return r, BadRequest("%s=%s makes no sense", name, cut(value, 50))
@@ -191,6 +225,12 @@ func (r LogRequest) query() string {
 	}
 	if r.Follow {
 		q.Set("follow", "1")
+	}
+	if r.Launch != "" {
+		q.Set("launch", r.Launch)
+	}
+	if r.From > 0 {
+		q.Set("from", strconv.FormatInt(r.From, 10))
 	}
 	return q.Encode()
 }

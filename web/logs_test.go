@@ -18,12 +18,12 @@ type fakeLogs struct {
 	closed chan struct{} // gets one for each reader that was closed
 }
 
-func (f *fakeLogs) Log(ctx context.Context, r LogRequest) (io.ReadCloser, error) {
+func (f *fakeLogs) Log(ctx context.Context, r LogRequest) (*Output, error) {
 	output, err := f.open(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	return closing{output, f.closed}, nil
+	return &Output{closing{output, f.closed}, "of " + r.Task, r.From - int64(r.Attempt)}, nil
 }
 
 type closing struct {
@@ -69,6 +69,7 @@ func TestLog(t *testing.T) {
 		for _, asked := range []LogRequest{
 			{Task: "a", Stream: Stdout, Tail: All}, {Task: "a.b-1", Stream: Stderr, Attempt: 3, Tail: 0, Follow: true},
 			{Task: "no/id ?#%2f", Stream: Stdout, Tail: 10},
+			{Task: "a", Stream: Stdout, Tail: All, Launch: "F-1/2&x", From: 1 << 40, Follow: true},
 		} {
 			var got LogRequest
 			c, _, f := startLogs(t, func(_ context.Context, r LogRequest) (io.ReadCloser, error) {
@@ -78,6 +79,9 @@ func TestLog(t *testing.T) {
 			output, err := c.Log(t.Context(), asked)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if from := max(asked.From-int64(asked.Attempt), -1); output.Launch != "of "+asked.Task || output.From != from {
+				t.Errorf("%+v began at %d of %q", asked, output.From, output.Launch)
 			}
 			text, err := io.ReadAll(output)
 			if err != nil || !bytes.Equal(text, want) || got != asked {

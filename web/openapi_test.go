@@ -59,12 +59,14 @@ var operations = []operation{
 	}, nil, Tasks{}, "bad_request"},
 	{"GET", "/v1/tasks/{id}", "task", "All there is to know of a task.", []param{inPath}, nil, Task{}, "not_found"},
 	{"GET", "/v1/tasks/{id}/explain", "explain", "Why a task is where it is.", []param{inPath}, nil, Explanation{}, "not_found"},
-	{"GET", "/v1/tasks/{id}/logs", "logs", "What a command wrote, byte by byte, as it comes. The trailer Cmdq-End says \"whole\" behind all of it, and is an error if that was not all.", []param{
+	{"GET", "/v1/tasks/{id}/logs", "logs", "What a command wrote, byte by byte, as it comes. The trailer Cmdq-End says \"whole\" behind all of it, and is an error if that was not all. Cmdq-Launch names the launch, and Cmdq-From, where it is known, the byte of the file that it begins with.", []param{
 		inPath,
 		{"query", "stream", "string", "stdout, the default, or stderr."},
 		{"query", "attempt", "integer", "Which launch, from 1; by default the last one."},
 		{"query", "tail", "integer", "Only that many lines from the end, and what follows."},
 		{"query", "follow", "string", "1: go on until the command has ended."},
+		{"query", "launch", "string", "Only this launch, as the header Cmdq-Launch named it."},
+		{"query", "from", "integer", "So many bytes are left out at the beginning: for who was cut off, those that Cmdq-From said and those that came."},
 	}, nil, rawAnswer, "bad_request not_found"},
 	{"GET", "/v1/failures", "failures", "The tasks that failed or were killed, those alike together.", nil, nil, Failures{}, ""},
 	{"GET", "/v1/events", "events", "What changes, as server-sent events named task, status or reset, whose data is an Event. The first is the status. Changes of a task within a tenth of a second come as one. A reset says that some were left out: ask for all of it again; it comes to who was too slow, who comes back too late (Last-Event-ID), and to all when too much changes at once. A line with a colon comes every 15 seconds.", []param{
@@ -287,7 +289,7 @@ func TestCodes(t *testing.T) {
 // answer names all that are.
 func TestParametersDescribed(t *testing.T) {
 	s := readSpec(t)
-	values := map[string]string{"state": "idle", "label": "a=b", "sort": "id", "after": "a", "offset": "1", "limit": "1", "stream": "stdout", "attempt": "1", "tail": "1", "follow": "1", "folder": "/"}
+	values := map[string]string{"state": "idle", "label": "a=b", "sort": "id", "after": "a", "offset": "1", "limit": "1", "stream": "stdout", "attempt": "1", "tail": "1", "follow": "1", "launch": "x", "from": "0", "folder": "/"}
 	dir, _, _ := serveQueue(t, full(), NewHub())
 	for path, methods := range s.Paths {
 		for method, op := range methods {

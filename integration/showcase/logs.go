@@ -16,7 +16,7 @@ type logs struct{ q *queue }
 const hostileOutput = "<script>document.title = 'owned'</script>\n<img src=x onerror=alert(1)>\n" +
 	"\x1b[2J\x1b[31mred\x1b[0m \x1b]0;owned\x07 \u202etxt.exe\u202c\rover\r\n\x00\xff\xfe done\n"
 
-func (l logs) Log(ctx context.Context, request web.LogRequest) (io.ReadCloser, error) {
+func (l logs) Log(ctx context.Context, request web.LogRequest) (*web.Output, error) {
 	t, err := l.q.Task(ctx, request.Task)
 	if err != nil {
 		return nil, err
@@ -29,9 +29,9 @@ func (l logs) Log(ctx context.Context, request web.LogRequest) (io.ReadCloser, e
 		wrote = t.Stderr
 	}
 	if !request.Follow || over(&t.Row) {
-		return io.NopCloser(strings.NewReader(wrote)), nil
+		return output(strings.NewReader(wrote)), nil
 	}
-	return io.NopCloser(io.MultiReader(strings.NewReader(wrote), &ticks{ctx: ctx, l: l, id: request.Task, quiet: request.Stream == web.Stderr})), nil
+	return output(io.MultiReader(strings.NewReader(wrote), &ticks{ctx: ctx, l: l, id: request.Task, quiet: request.Stream == web.Stderr})), nil
 }
 
 // ticks is a line every tenth of a second while a task runs, or only the end of
@@ -60,3 +60,5 @@ func (t *ticks) Read(p []byte) (int, error) {
 	t.n++
 	return copy(p, fmt.Sprintf("tick %d of %s\n", t.n, t.id)), nil
 }
+
+func output(r io.Reader) *web.Output { return &web.Output{ReadCloser: io.NopCloser(r), From: -1} }
