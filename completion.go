@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -17,21 +18,39 @@ const (
 	maxCompletions = 200
 )
 
-// completed asks the cmdq that runs what could stand there. If there is none, or
-// it is slow, that is nothing, and never an error: it would end up in the line
-// that is being typed.
+// completed asks the cmdq that runs what could stand there, or else its journal. If
+// there is neither, or it is slow, that is nothing, and never an error: it would
+// end up in the line that is being typed.
 func (v *verb) completed(question func(context.Context, web.Queue) ([]cobra.Completion, error)) ([]cobra.Completion, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
 	defer cancel()
+	found := make(chan []cobra.Completion, 1)
+	go func() {
+		q, err := v.answering()
+		var words []cobra.Completion
+		if err == nil {
+			words, err = question(ctx, q)
+		}
+		if err != nil {
+			words = nil
+		}
+		found <- words
+	}()
+	select {
+	case words := <-found:
+		return words, cobra.ShellCompDirectiveNoFileComp
+	case <-ctx.Done(): // a large journal takes its time; we end before it is read
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// answering is the cmdq that runs, or its journal.
+func (v *verb) answering() (web.Queue, error) {
 	client, err := web.DialControl(v.state)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+	if errors.Is(err, web.ErrNotRunning) {
+		return journalView(v.state)
 	}
-	words, err := question(ctx, client)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return words, cobra.ShellCompDirectiveNoFileComp
+	return client, err
 }
 
 // ids completes the ids of tasks in one of some states, with what they run.

@@ -21,6 +21,7 @@ type filters struct {
 	states []string // and directories; see sortOut
 	labels []string
 	failed bool
+	none   bool // no task fits all of them
 	ids    bool // print nothing else
 	query  web.Query
 	limit  int
@@ -53,6 +54,9 @@ or if there is no journal.`,
 				f.limit = screenful
 			}
 			list, err := ask(cmd, v, func(ctx context.Context, q web.Queue) (web.Tasks, error) {
+				if f.none {
+					return web.Tasks{Tasks: []web.Row{}}, nil
+				}
 				return listed(ctx, q, f.query, f.limit)
 			})
 			if err != nil {
@@ -89,7 +93,7 @@ func (f *filters) check(v *verb) error {
 		return err
 	}
 	if f.failed {
-		f.query.States = append(f.query.States, task.Failed.String(), task.Killed.String())
+		f.onlyFailed()
 	}
 	var err error
 	if f.query.Labels, err = pairs("label", f.labels); err != nil {
@@ -105,6 +109,18 @@ func (f *filters) check(v *verb) error {
 		return usage("--limit %d: want 0 or more", f.limit)
 	}
 	return nil
+}
+
+// onlyFailed leaves of the states that were given those that --failed means; if
+// none was given, that is both of them.
+func (f *filters) onlyFailed() {
+	meant := []string{task.Failed.String(), task.Killed.String()}
+	if len(f.query.States) == 0 {
+		f.query.States = meant
+		return
+	}
+	f.query.States = slices.DeleteFunc(f.query.States, func(s string) bool { return !slices.Contains(meant, s) })
+	f.none = len(f.query.States) == 0
 }
 
 // sortOut tells apart the two things that --state means: everywhere the directory

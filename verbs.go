@@ -257,6 +257,9 @@ func oneID(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return usage("%s takes the id of one task, not %d", cmd.CommandPath(), len(args))
 	}
+	if args[0] == "" {
+		return usage("%s: the id is empty", cmd.CommandPath())
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -179,6 +180,7 @@ func TestLsFilters(t *testing.T) {
 	}{
 		{nil, web.Query{Limit: 1000}},
 		{[]string{"--failed"}, web.Query{States: []string{"failed", "killed"}, Limit: 1000}},
+		{[]string{"--failed", "--state", "idle,killed"}, web.Query{States: []string{"killed"}, Limit: 1000}},
 		{[]string{"--state", "running,held", "--state", "idle"}, web.Query{States: []string{"running", "held", "idle"}, Limit: 1000}},
 		{[]string{"--label", "team=a", "--label", "x=y=z"}, web.Query{Labels: map[string]string{"team": "a", "x": "y=z"}, Limit: 1000}},
 		{[]string{"--agent", "h1", "--match", "n-[0-9]*", "--group", "g", "--sort", "-ended", "--limit", "7"},
@@ -192,6 +194,10 @@ func TestLsFilters(t *testing.T) {
 		if got.status != 0 || !reflect.DeepEqual(asked, tt.want) {
 			t.Errorf("ls %q: exit %d, %s, asked for %+v, want %+v", tt.args, got.status, got.err, asked, tt.want)
 		}
+	}
+	f.tasks = []web.Task{aTask("a", "idle")}
+	if got := f.cmdq("ls", "--failed", "--state", "idle,held", "--json"); got.status != 0 || got.out != `{"tasks":[],"total":0}`+"\n" {
+		t.Errorf("what is idle and failed: %+v", got)
 	}
 	for _, tt := range []struct{ args, want string }{
 		{"--state running,x", `want states of tasks`},
@@ -281,8 +287,17 @@ func TestShowVerb(t *testing.T) {
 	if got := f.cmdq("show", "far"); got.status != exitFailed || got.err != "cmdq: there is no task far; did you mean near?\n" || got.out != "" {
 		t.Errorf("an unknown id: %+v", got)
 	}
-	if got := f.cmdq("show"); got.status != exitUsage {
-		t.Errorf("no id: %+v", got)
+	for _, verb := range []string{"show", "wait"} {
+		for _, id := range []string{"x/", "//", "..", "../status", "x/explain", "%2f"} {
+			if got := f.cmdq(verb, id); got.status != exitFailed || got.err != "cmdq: there is no task "+id+"; did you mean near?\n" {
+				t.Errorf("%s of no id: %+v", verb, got)
+			}
+		}
+	}
+	for _, args := range [][]string{nil, {""}, {"x", "x"}} {
+		if got := f.cmdq("show", args...); got.status != exitUsage {
+			t.Errorf("%q: %+v", args, got)
+		}
 	}
 }
 
@@ -457,6 +472,18 @@ func TestCompletion(t *testing.T) {
 	complete("cancel", "--state", f.dir, "[x")
 	if q := f.queries[len(f.queries)-1]; q.Match != `\[x*` || !slices.Equal(q.States, []string{"idle", "starting", "running", "fetching"}) {
 		t.Errorf("asked for %+v", q)
+	}
+	f.end() // and now there is only a journal, or nothing
+	before := journalView
+	t.Cleanup(func() { journalView = before })
+	for want, view := range map[string]func(string) (web.Queue, error){
+		"night-1\tidle: echo night-1\nnight-2\trunning: echo night-2\n:4\n": func(string) (web.Queue, error) { return f, nil },
+		":4\n": func(string) (web.Queue, error) { return nil, errors.New("the journal is damaged") },
+	} {
+		journalView = view
+		if got := callCmdq("__complete", "show", "--state", f.dir, ""); got.out != want || strings.Contains(got.err, "journal") {
+			t.Errorf("complete from a journal: %+v, want %q", got, want)
+		}
 	}
 	if got := callCmdq("completion", "bash"); got.status != 0 || !strings.Contains(got.out, "__complete") {
 		t.Errorf("completion bash: exit %d", got.status)
