@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"cmdq/wire"
 )
 
 // maxData bounds TaskInfo.data, in bytes; a longer command could not be executed
@@ -64,8 +66,8 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// ParseCommand reads the data of a task. Unknown members are errors: whoever
-// sent them expects something of them.
+// ParseCommand reads the data of a task. Unknown members are errors, and so are
+// those that are given twice: whoever sent them expects something of them.
 func ParseCommand(data []byte) (*Command, error) {
 	if len(data) > maxData {
 		return nil, fmt.Errorf("read the task's data: %d bytes, more than %d", len(data), maxData)
@@ -78,6 +80,9 @@ func ParseCommand(data []byte) (*Command, error) {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("read the task's data: more than one JSON value")
+	}
+	if err := wire.CheckMembers(data, c); err != nil {
+		return nil, fmt.Errorf("read the task's data: %w", err)
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("read the task's data: %w", err)

@@ -74,15 +74,15 @@ type route struct {
 func (a *API) routes() []route {
 	queue, changes := a.Queue != nil, a.Changes != nil
 	return []route{
-		{"GET", "/v1/version", true, a.getVersion, false},
-		{"GET", "/v1/openapi.json", true, a.getDescription, false},
-		{"GET", "/v1/status", queue, inJSON(a.getStatus), false},
+		{"GET", "/v1/version", true, noParameters(a.getVersion), false},
+		{"GET", "/v1/openapi.json", true, noParameters(a.getDescription), false},
+		{"GET", "/v1/status", queue, noParameters(inJSON(a.getStatus)), false},
 		{"GET", "/v1/tasks", queue, inJSON(a.getTasks), false},
-		{"GET", "/v1/tasks/{id}", queue, inJSON(a.getTask), false},
-		{"GET", "/v1/tasks/{id}/explain", queue, inJSON(a.getExplanation), false},
+		{"GET", "/v1/tasks/{id}", queue, noParameters(inJSON(a.getTask)), false},
+		{"GET", "/v1/tasks/{id}/explain", queue, noParameters(inJSON(a.getExplanation)), false},
 		{"GET", "/v1/tasks/{id}/logs", a.Logs != nil, a.getLog, true},
-		{"GET", "/v1/failures", queue, inJSON(a.getFailures), false},
-		{"GET", "/v1/events", queue && a.Hub != nil, a.getEvents, true},
+		{"GET", "/v1/failures", queue, noParameters(inJSON(a.getFailures)), false},
+		{"GET", "/v1/events", queue && a.Hub != nil, noParameters(a.getEvents), true},
 		{"POST", "/v1/submit", changes, a.postSubmit, false},
 		{"POST", "/v1/cancel", changes, a.change(Changes.Cancel), false},
 		{"POST", "/v1/retry", changes, a.change(Changes.Retry), false},
@@ -117,8 +117,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", policy)
-	if p := r.URL.Path; p != path.Clean(p) { // the mux would lead elsewhere
-		writeError(w, told(r.Context(), NotFound("there is no %s %s", r.Method, cut(p, 200))))
+	// As it was sent: the mux would lead elsewhere where that is not clean, but
+	// takes what is escaped in it as a part of an id.
+	if p := r.URL.EscapedPath(); p != path.Clean(p) {
+		writeError(w, told(r.Context(), NotFound("there is no %s %s", r.Method, cut(r.URL.Path, 200))))
 		return
 	}
 	a.mux.ServeHTTP(w, r)
@@ -168,6 +170,16 @@ func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text)) // it fails when the client has gone
+}
+
+// noParameters is for what has none: one that is given may be a slip.
+func noParameters(answer func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if r.URL.RawQuery != "" {
+			return BadRequest("there are no parameters")
+		}
+		return answer(w, r)
+	}
 }
 
 // inJSON makes a handler of a question to the Queue.

@@ -66,7 +66,7 @@ func TestCalls(t *testing.T) {
 	ctx := patient(t)
 	q := Query{States: []string{"running", "held"}, Labels: map[string]string{"a": "1=2&", "b": ""}, Group: "g/ü", Agent: "h1", Match: "a*[0-9]", Sort: "-ended", Offset: 5, Limit: 1000}
 	s := Selection{IDs: []string{"a", "b<"}, Labels: map[string]string{"k": "v"}, All: true, Failed: true, Group: "k"}
-	id := "no/id ?#%2f.."
+	id := "no/id//a/../?#%2f../"
 	tests := []struct {
 		name  string
 		call  func() (any, error)
@@ -96,6 +96,21 @@ func TestCalls(t *testing.T) {
 		f.fail(Conflict("task %s is there and says something else", "a"))
 		if _, err := tt.call(); !said(err, CodeConflict, "task a is there and says something else") {
 			t.Error(tt.name, err)
+		}
+	}
+}
+
+// TestEscapedID: what is escaped in a path is a part of an id and leads nowhere.
+func TestEscapedID(t *testing.T) {
+	f := full()
+	dir, _, _ := serveQueue(t, f, nil)
+	for path, want := range map[string]string{
+		"ok%2f": "ok/", "ok%2F/explain": "ok/", "%2e%2e": "..", "%2e%2e/explain": "..", "%2e": ".", "..%2f..%2fstatus": "../../status",
+		"%2e%2e%2fstatus": "../status", "%252f": "%2f", "a%2flogs": "a/logs", "%6fk": "ok", "a%2f%2fb": "a//b",
+	} {
+		answer, text := overControl(t, dir, "GET /v1/tasks/"+path, "", false)
+		if asked, _ := f.last(); answer.StatusCode != 200 || asked != want {
+			t.Errorf("%s: %s asked for %q, want %q: %.100s", path, answer.Status, asked, want, text)
 		}
 	}
 }
@@ -154,7 +169,16 @@ func TestBadRequests(t *testing.T) {
 		{"GET /v1//status", "", 404, CodeNotFound, "there is no GET /v1//status"},
 		{"GET /v1/./status", "", 404, CodeNotFound, "there is no GET"},
 		{"GET /v1/tasks/../status", "", 404, CodeNotFound, "there is no GET"},
-		{"GET /v1/tasks/%2e%2e/logs", "", 404, CodeNotFound, "there is no GET"},
+		{"GET /v1/tasks/%2e%2e/status", "", 404, CodeNotFound, "there is no GET"},
+		{"GET /v1/tasks/a//explain", "", 404, CodeNotFound, "there is no GET"},
+		{"GET /v1%2fstatus", "", 404, CodeNotFound, "there is no GET"},
+		{"GET /v1/status?x=1", "", 400, CodeBadRequest, "there are no parameters"},
+		{"GET /v1/version?x", "", 400, CodeBadRequest, "there are no parameters"},
+		{"GET /v1/openapi.json?x", "", 400, CodeBadRequest, "there are no parameters"},
+		{"GET /v1/failures?x", "", 400, CodeBadRequest, "there are no parameters"},
+		{"GET /v1/tasks/a?x=1", "", 400, CodeBadRequest, "there are no parameters"},
+		{"GET /v1/tasks/a/explain?x=1", "", 400, CodeBadRequest, "there are no parameters"},
+		{"GET /v1/tasks/a/logs?x=1", "", 400, CodeBadRequest, "there is no parameter x"},
 		{"GET //evil.example/", "", 404, CodeNotFound, "there is no GET"},
 		{"GET /v1/events?since=1", "", 400, CodeBadRequest, "there are no parameters"},
 		{"HEAD /v1/events", "", 405, CodeMethod, ""},
@@ -176,6 +200,9 @@ func TestBadRequests(t *testing.T) {
 		{"POST /v1/cancel", `{"ids":"a"}`, 400, CodeBadRequest, "line 1, column 10: ids cannot be of the type string"},
 		{"POST /v1/cancel", `{"ids":["a",1]}`, 400, CodeBadRequest, "line 1, column 13: ids cannot be of the type number"},
 		{"POST /v1/cancel", `{"al":true}`, 400, CodeBadRequest, `line 1, column 2: unknown field "al"`},
+		{"POST /v1/cancel", `{"IDS":["a"]}`, 400, CodeBadRequest, `line 1, column 2: unknown field "IDS"`},
+		{"POST /v1/hold", `{"ids":["a"], "ids":["b"]}`, 400, CodeBadRequest, `line 1, column 15: field "ids" is given twice`},
+		{"POST /v1/retry", `{"labels":{"a":"1","a":"2"}}`, 400, CodeBadRequest, `line 1, column 20: field "a" is given twice`},
 		{"POST /v1/cancel", `{"all":true} x`, 400, CodeBadRequest, "line 1, column 14: something stands behind"},
 		{"POST /v1/cancel", `{"all":true}{"all":true}`, 400, CodeBadRequest, "line 1, column 13: something stands behind"},
 		{"POST /v1/cancel", "\x00\xff", 400, CodeBadRequest, "line 1, column 1: invalid character"},
@@ -191,7 +218,7 @@ func TestBadRequests(t *testing.T) {
 	for _, tt := range tests {
 		for _, chunked := range []bool{false, true} {
 			answer, text := overControl(t, dir, tt.request, tt.body, chunked)
-			var got wire
+			var got errorBody
 			if strings.HasPrefix(tt.request, "HEAD") {
 				got.Error = &Error{tt.code, ""}
 			} else if err := json.Unmarshal([]byte(text), &got); err != nil || got.Error == nil {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"cmdq/wire"
 )
 
 // Bounds of what is sent.
@@ -106,6 +108,10 @@ func parseSelection(text []byte) (Selection, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
 		return s, badJSON(text, err)
+	}
+	var member *wire.Member
+	if err := wire.CheckMembers(text, &s); errors.As(err, &member) {
+		return s, BadRequest("%s: %s", place(text, member.Offset), cut(member.Error(), 200))
 	}
 	if rest := bytes.TrimLeft(text[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
 		return s, BadRequest("%s: something stands behind the selection", place(text, int64(len(text)-len(rest))))

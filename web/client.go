@@ -191,7 +191,7 @@ func (a *answer) hangUp() {
 
 // parseError reads an Error; nil if it is none.
 func parseError(text []byte) *Error {
-	var w wire
+	var w errorBody
 	if json.Unmarshal(text, &w) != nil || w.Error == nil || w.Error.Code == "" {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // A Client is a Queue, and Changes, of another process.
@@ -81,12 +82,20 @@ func (c *Client) Release(ctx context.Context, s Selection) (Outcome, error) {
 	return c.change(ctx, "/v1/release", marshal(s))
 }
 
-// taskPath is where a task is. No path could say some ids that no task has.
+// taskPath is where a task is, whatever its id. No path could say two of those that
+// no task has.
 func taskPath(id string) (string, error) {
-	if id == "" || id == "." || id == ".." {
+	switch id {
+	case "":
 		return "", NotFound("there is no task %q", id)
+	case "/": // which net/http takes for the end of a path
+		return "", NotFound("there is no task /")
 	}
-	return "/v1/tasks/" + url.PathEscape(id), nil
+	escaped := url.PathEscape(id)
+	if id == "." || id == ".." { // which lead elsewhere
+		escaped = strings.ReplaceAll(id, ".", "%2e")
+	}
+	return "/v1/tasks/" + escaped, nil
 }
 
 // read gets what a path has.

@@ -81,8 +81,8 @@ func (e *Error) status() int {
 	return http.StatusInternalServerError
 }
 
-// wire is the shape of an Error in an answer.
-type wire struct {
+// errorBody is the shape of an Error in an answer.
+type errorBody struct {
 	Error *Error `json:"error"`
 }
 
@@ -122,7 +122,7 @@ func writeError(w http.ResponseWriter, e *Error) {
 	case CodeBusy:
 		w.Header().Set("Retry-After", "5")
 	}
-	writeJSON(w, e.status(), wire{e})
+	writeJSON(w, e.status(), errorBody{e})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -18,9 +18,6 @@ const (
 // getEvents streams what changes as server-sent events, whose names are task,
 // status and reset, and whose data is an Event. The first is the status.
 func (a *API) getEvents(w http.ResponseWriter, r *http.Request) error {
-	if r.URL.RawQuery != "" {
-		return BadRequest("there are no parameters")
-	}
 	most := maxReaders
 	if !callerOf(r.Context()).remote {
 		most *= 2

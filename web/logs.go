@@ -113,7 +113,7 @@ func (a *API) getLog(w http.ResponseWriter, r *http.Request) error {
 	if err, gone := stream(to, output); gone {
 		return nil
 	} else if err != nil {
-		text := marshal(wire{a.tell(r.Context(), err)})
+		text := marshal(errorBody{a.tell(r.Context(), err)})
 		h.Set(endTrailer, string(bytes.TrimSpace(text)))
 	} else {
 		h.Set(endTrailer, endWhole)

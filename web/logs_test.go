@@ -287,10 +287,13 @@ func TestClientErrors(t *testing.T) {
 	if _, err := c.Log(t.Context(), LogRequest{Task: "x"}); !said(err, CodeNotFound, "there is no task x") {
 		t.Error(err)
 	}
-	for _, id := range []string{"", ".", ".."} {
-		if _, err := c.Log(t.Context(), LogRequest{Task: id}); err == nil || !strings.HasPrefix(err.Error(), "there is no task") {
+	for _, id := range []string{"ok/", "/", "/ok", ".", "..", "../", "a/../b", "%2f", "%2e", "ok/logs", "a//b", " ", "a\x00b", "\xff"} {
+		if _, err := c.Log(t.Context(), LogRequest{Task: id}); !said(err, CodeNotFound, cut("there is no task "+id, 100)) {
 			t.Errorf("%q: %v", id, err)
 		}
+	}
+	if _, err := c.Log(t.Context(), LogRequest{}); !said(err, CodeNotFound, `there is no task ""`) {
+		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -43,9 +43,9 @@ const (
 
 // operations are all routes, in words.
 var operations = []operation{
-	{"GET", "/v1/version", "version", "Who answers, and whether who asks may change anything.", nil, nil, Version{}, ""},
-	{"GET", "/v1/openapi.json", "description", "This description.", nil, nil, jsonDoc, ""},
-	{"GET", "/v1/status", "status", "How far the queue is.", nil, nil, Status{}, ""},
+	{"GET", "/v1/version", "version", "Who answers, and whether who asks may change anything.", nil, nil, Version{}, "bad_request"},
+	{"GET", "/v1/openapi.json", "description", "This description.", nil, nil, jsonDoc, "bad_request"},
+	{"GET", "/v1/status", "status", "How far the queue is.", nil, nil, Status{}, "bad_request"},
 	{"GET", "/v1/tasks", "tasks", "Tasks, page by page.", []param{
 		{"query", "state", "string", "Only tasks in one of these states, with commas between them, or given several times: " + strings.Join(StateNames, ", ") + "."},
 		{"query", "label", "string", "KEY=VALUE: only tasks with this label. Given several times, they have all of them."},
@@ -57,8 +57,8 @@ var operations = []operation{
 		{"query", "offset", "integer", "How many of them to leave out at the beginning."},
 		{"query", "limit", "integer", "How many to list: 1 to 1000, by default 100."},
 	}, nil, Tasks{}, "bad_request"},
-	{"GET", "/v1/tasks/{id}", "task", "All there is to know of a task.", []param{inPath}, nil, Task{}, "not_found"},
-	{"GET", "/v1/tasks/{id}/explain", "explain", "Why a task is where it is.", []param{inPath}, nil, Explanation{}, "not_found"},
+	{"GET", "/v1/tasks/{id}", "task", "All there is to know of a task.", []param{inPath}, nil, Task{}, "bad_request not_found"},
+	{"GET", "/v1/tasks/{id}/explain", "explain", "Why a task is where it is.", []param{inPath}, nil, Explanation{}, "bad_request not_found"},
 	{"GET", "/v1/tasks/{id}/logs", "logs", "What a command wrote, byte by byte, as it comes. The trailer Cmdq-End says \"whole\" behind all of it, and is an error if that was not all. Cmdq-Launch names the launch, and Cmdq-From, where it is known, the byte of the file that it begins with.", []param{
 		inPath,
 		{"query", "stream", "string", "stdout, the default, or stderr."},
@@ -68,7 +68,7 @@ var operations = []operation{
 		{"query", "launch", "string", "Only this launch, as the header Cmdq-Launch named it."},
 		{"query", "from", "integer", "So many bytes are left out at the beginning: for who was cut off, those that Cmdq-From said and those that came."},
 	}, nil, rawAnswer, "bad_request not_found"},
-	{"GET", "/v1/failures", "failures", "The tasks that failed or were killed, those alike together.", nil, nil, Failures{}, ""},
+	{"GET", "/v1/failures", "failures", "The tasks that failed or were killed, those alike together.", nil, nil, Failures{}, "bad_request"},
 	{"GET", "/v1/events", "events", "What changes, as server-sent events named task, status or reset, whose data is an Event. The first is the status. Changes of a task within a tenth of a second come as one. A reset says that some were left out: ask for all of it again; it comes to who was too slow, who comes back too late (Last-Event-ID), and to all when too much changes at once. A line with a colon comes every 15 seconds.", []param{
 		{"header", "Last-Event-ID", "string", "The id of the last event that was seen."},
 	}, nil, streamed, "bad_request"},

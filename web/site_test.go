@@ -74,8 +74,10 @@ func TestSite(t *testing.T) {
 		"GET http://evil.example/v1/status HTTP/1.1\r\nHost: localhost":                                                    403,
 		"GET /v1/status HTTP/1.0":                                                                                          403,
 		"GET /%61rtifacts/x HTTP/1.1\r\nHost: evil.example":                                                                403,
-		"GET /v1/tasks/%2e%2e%2fstatus HTTP/1.1\r\nHost: localhost":                                                        404, // no id of a task
-		"GET /v1/tasks/..%2f..%2fetc%2fpasswd/logs HTTP/1.1\r\nHost: localhost":                                            404,
+		"GET /v1/tasks/../status HTTP/1.1\r\nHost: localhost":                                                              404,
+		"GET /v1/tasks/%2e%2e%2fstatus HTTP/1.1\r\nHost: evil.example":                                                     403,
+		"POST /v1/tasks/..%2f..%2fcancel HTTP/1.1\r\nHost: localhost":                                                      401,
+		"POST /healthz%2f..%2fv1%2fcancel HTTP/1.1\r\nHost: localhost":                                                     404,
 		"OPTIONS * HTTP/1.1\r\nHost: localhost":                                                                            404,
 		"CONNECT localhost:22 HTTP/1.1\r\nHost: localhost:22":                                                              404,
 		"TRACE /v1/status HTTP/1.1\r\nHost: localhost":                                                                     401,
