@@ -127,7 +127,7 @@ func (o *outlet) take() (text []byte, closed bool) {
 	if o.waiting = o.waiting[n:]; n == 0 {
 		o.waiting = nil
 		if o.lost > 0 && o.tells {
-			text = fmt.Appendf(text, "cmdq: %d lines of this log were lost, nobody read it\n", o.lost)
+			text = fmt.Appendf(text, "cmdq: %s of this log %s lost, nobody read it\n", count(o.lost, "line"), oneOr(o.lost, "was", "were"))
 		}
 		o.lost = 0
 	}

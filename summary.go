@@ -84,10 +84,8 @@ func after(t *task.Task) string {
 	switch launches := t.Launches - t.Base; {
 	case t.Attempts > 0:
 		return " after " + count(t.Attempts, "attempt")
-	case launches == 1:
-		return " after 1 launch"
-	case launches > 1:
-		return fmt.Sprintf(" after %d launches", launches)
+	case launches > 0:
+		return fmt.Sprintf(" after %d %s", launches, oneOr(launches, "launch", "launches"))
 	}
 	return ""
 }
@@ -96,7 +94,7 @@ func listFailureGroups(w io.Writer, bad []*task.Task) {
 	groups := scheduler.Failures(slices.Values(bad))
 	for i, g := range groups {
 		if i == summaryRows {
-			fmt.Fprintf(w, "  … and %d more kinds (cmdq failures)\n", len(groups)-i)
+			fmt.Fprintf(w, "  … and %s (cmdq failures)\n", count(len(groups)-i, "more kind"))
 			return
 		}
 		how := g.Reason
@@ -157,6 +155,14 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// oneOr is the word for one, or that for another number.
+func oneOr(n int, one, others string) string {
+	if n == 1 {
+		return one
+	}
+	return others
 }
 
 // listSandboxes says where the commands ran and left their output.

@@ -107,7 +107,7 @@ func TestWaitTimeout(t *testing.T) {
 	if got := endOf(t, some); got.status != exitTimeout || got.out != "" || got.err != "cmdq: after 3s 1 task had not ended: a (running)\n" {
 		t.Errorf("of some: %+v", got)
 	}
-	if got := endOf(t, all); got.status != exitTimeout || got.out != "" || got.err != "cmdq: after 3s 1 of 2 tasks have not ended\n" {
+	if got := endOf(t, all); got.status != exitTimeout || got.out != "" || got.err != "cmdq: after 3s 1 of 2 tasks has not ended\n" {
 		t.Errorf("of all: %+v", got)
 	}
 }
@@ -162,7 +162,7 @@ func TestWaitBeyondTheEnd(t *testing.T) {
 		{"finished", "a", 0, "a finished\n", ""},
 		{"idle", "a", exitFailed, "", "no cmdq is running with DIR, and 1 task had not ended: a (idle)"},
 		{"finished", "", 0, "1 task: 1 finished\n", ""},
-		{"idle", "", exitFailed, "", "no cmdq is running with DIR, and 1 of 1 task have not ended"},
+		{"idle", "", exitFailed, "", "no cmdq is running with DIR, and 1 of 1 task has not ended"},
 	} {
 		f := newFakeQueue(t)
 		f.tasks = []web.Task{aTask("a", "running")}

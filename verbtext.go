@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"cmdq/task"
 	"cmdq/web"
 )
 
@@ -189,7 +190,7 @@ func amounts(r web.Resources) string {
 		text += fmt.Sprintf(", %d MB of disk", r.Disk)
 	}
 	if r.GPUs > 0 {
-		text += fmt.Sprintf(", %d gpus", r.GPUs)
+		text += ", " + task.FormatGPUs(r.GPUs)
 	}
 	return text
 }

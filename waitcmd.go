@@ -287,7 +287,8 @@ func (w *waiter) missing() string {
 	case len(w.ids) == 0 && !w.known(), len(w.ids) > 0 && w.open == nil:
 		return "nothing is known of the tasks"
 	case len(w.ids) == 0:
-		return fmt.Sprintf("%d of %s have not ended", w.status.Tasks-endedOf(&w.status), count(w.status.Tasks, "task"))
+		open := w.status.Tasks - endedOf(&w.status)
+		return fmt.Sprintf("%d of %s %s not ended", open, count(w.status.Tasks, "task"), oneOr(open, "has", "have"))
 	}
 	var names []string
 	for id, t := range w.open {

@@ -104,7 +104,8 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	if cfg.Token != "" {
 		// The token is in our environment, which others of our user could read
-		// in /proc. It does not get less secret than it was if this fails.
+		// in /proc, and root still can. It does not get less secret than it was
+		// if this fails.
 		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	}
 	nursery, err := newNursery(post)

@@ -42,9 +42,17 @@ func (r Resources) String() string {
 		parts = append(parts, fmt.Sprintf("%d MB disk", r.Disk))
 	}
 	if r.GPUs != 0 {
-		parts = append(parts, fmt.Sprintf("%d gpus", r.GPUs))
+		parts = append(parts, FormatGPUs(r.GPUs))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// FormatGPUs is a number of gpus in words: "1 gpu", "2 gpus".
+func FormatGPUs(n int64) string {
+	if n == 1 {
+		return "1 gpu"
+	}
+	return fmt.Sprintf("%d gpus", n)
 }
 
 // FormatCPUs writes thousandths as a decimal without trailing zeros: 100 is "0.1".

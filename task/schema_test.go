@@ -179,6 +179,19 @@ tasks:
 	}
 }
 
+// TestSchemaTakesNull: what is there and says nothing.
+func TestSchemaTakesNull(t *testing.T) {
+	schema := compileSchema(t)
+	const tasks = "tasks: [{id: a, command: x, cpus: 1, mem: 1}]\n"
+	for _, text := range []string{"defaults:\n" + tasks, "defaults: {}\n" + tasks, "groups:\n" + tasks, "on_finish:\n" + tasks, "defaults: ~\ngroups: {g: }\n" + tasks,
+		"defaults: {cpus: 1, mem: 1, env: , labels: , uris: , constraints: , files: , outputs: , after: }\ntasks: [{id: a, command: x}]\n"} {
+		v, ok := asJSON([]byte(text))
+		if err := schema.Validate(v); !ok || isTasksFile([]byte(text)) != (err == nil) {
+			t.Errorf("%s: the reader takes it: %v; the schema: %v", text, isTasksFile([]byte(text)), err)
+		}
+	}
+}
+
 // isTasksFile tells whether the reader takes a file, whatever it names elsewhere.
 func isTasksFile(text []byte) bool {
 	_, err := ParseWith("f", text, Outside{List: func(string) ([]byte, error) { return []byte("x\n"), nil },

@@ -135,7 +135,8 @@ func TestResources(t *testing.T) {
 		"1.5 cpus, 0 MB, 7 MB disk, 2 gpus": {CPUs: 1500, Disk: 7, GPUs: 2},
 		"0.001 cpus, 1 MB":                  {CPUs: 1, Mem: 1},
 		"1000000 cpus, 1 MB":                {CPUs: 1_000_000_000, Mem: 1},
-		"0 cpus, 1 MB, 1 gpus":              {Mem: 1, GPUs: 1},
+		"0 cpus, 1 MB, 1 gpu":               {Mem: 1, GPUs: 1},
+		"0 cpus, 1 MB, 2 gpus":              {Mem: 1, GPUs: 2},
 		"12.345 cpus, 1 MB, 100000 MB disk": {CPUs: 12345, Mem: 1, Disk: 100000},
 	} {
 		if got := r.String(); got != want {
