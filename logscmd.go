@@ -28,8 +28,9 @@ func logsCommand() *cobra.Command {
 		Short: "print what a command wrote",
 		Long: `Print what the command of task ID wrote to its standard output, byte by byte,
 while it runs and after it ended. The cmdq that runs with --state is asked; if
-there is none, its journal says where the output is. On a terminal the control
-characters in it, but for colours, are shown and not obeyed. Exit status: 0, 1 if
+there is none, its journal says where the output is; with --follow the one goes
+on where the other ends. On a terminal the control characters in it, but for
+colours, are shown and not obeyed. Exit status: 0, 1 if
 there is no such task or no output of it any more, 2 on bad usage, or if --state
 holds no journal; 130 or 143 after a signal, but 0 if --follow was ended by one.`,
 		Args: oneID,
