@@ -118,7 +118,7 @@ func TestStatusVerb(t *testing.T) {
 		"rate        2.35/s in the last minute, about 2m5s left\n",
 		"offers      none yet; none are wanted now\n",
 		"held up     h2: 0.4 of 2 cpus short\n",
-		"h1     3      0.3 cpus, 30 MB  1.5 cpus, 900 MB, 1 gpus  2 cpus, 1000 MB, 5 MB of disk  -     lost\n",
+		"h1     3      0.3 cpus, 30 MB  1.5 cpus, 900 MB, 1 gpu  2 cpus, 1000 MB, 5 MB of disk  -     lost\n",
 	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("status lacks %q:\n%s", want, got.out)
