@@ -164,9 +164,14 @@ func attemptObject(id task.ID, a *task.Attempt) object {
 	o.add("host", a.Host)
 	o.add("framework", a.Framework)
 	o.add("executor", a.Executor)
+	o.add("queued", a.Queued)
 	o.add("launched", a.Launched)
+	o.add("starting", a.Starting)
 	o.add("started", a.Started)
 	o.add("ended", a.Ended)
+	if len(a.Ports) > 0 {
+		o["ports"] = a.Ports
+	}
 	o.add("may_still_run", a.MayStillRun)
 	o.add("killed_at", a.KilledAt)
 	o.add("settle", a.Settle)

@@ -146,14 +146,19 @@ func TestExplain(t *testing.T) {
 	}} {
 		t.Run(tt.name, func(t *testing.T) {
 			env := newEnv(t)
-			for line := range strings.SplitSeq(tt.play, "\n") {
-				env.play(line)
-			}
+			playLines(env, tt.play)
 			x := env.s.explain(env.s.queue.Get(task.ID(tt.of)))
 			if x.Code != tt.code || x.Text != tt.text || !slices.Equal(x.Evidence, tt.evidence) {
 				t.Errorf("%s: %s %q", x.Code, x.Text, x.Evidence)
 			}
 		})
+	}
+}
+
+// playLines plays commands of a scenario, one a line.
+func playLines(e *env, text string) {
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+		e.play(line)
 	}
 }
 

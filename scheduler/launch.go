@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"slices"
+	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/sirupsen/logrus"
@@ -21,8 +22,9 @@ func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	if len(t.History) >= task.MaxHistory {
 		t.History = slices.Delete(t.History, 0, 1)
 	}
+	queued := s.queuedAt(t)
 	t.History = append(t.History, task.Attempt{Number: t.Launches, Agent: a.id, Host: a.host,
-		Framework: s.framework.ID, Launched: s.now})
+		Framework: s.framework.ID, Queued: queued, Launched: s.now})
 	at := t.Current()
 	var x *executor
 	if s.byOwn(t) {
@@ -31,11 +33,26 @@ func (s *state) launch(t *task.Task, a *agent, p *pool) mesos.TaskInfo {
 	}
 	a.used = a.used.Add(t.Spec.Resources)
 	s.watchStart(t, at)
-	s.record(Launched, t)
-	s.taskNote(logrus.InfoLevel, t, at, "starting")
 	resources := p.take(t.Spec.Resources)
 	ports, numbers := p.takePorts(portsOf(t))
+	at.Ports = numbers
+	s.record(Launched, t)
+	s.taskNote(logrus.InfoLevel, t, at, "starting")
 	return s.taskInfo(t, at, x, append(resources, ports...), portVariables(numbers))
+}
+
+// queuedAt is since when a task has been in the queue for its next launch: since it
+// was submitted or tried again, or since the end of the launch before. That is told
+// by the agent, whose clock may be ahead of ours.
+func (s *state) queuedAt(t *task.Task) time.Time {
+	at := t.Submitted
+	if before := t.Current(); before != nil {
+		at = laterOf(at, before.Ended)
+	}
+	if at.After(s.now) {
+		return s.now
+	}
+	return at
 }
 
 // allocate says for which role the resources were offered.

@@ -45,7 +45,7 @@ func (p *pool) portsLeft() int {
 
 // takePorts removes so many ports from the pool, which has them, and says them in
 // resources of a TaskInfo.
-func (p *pool) takePorts(n int) (out []mesos.Resource, ports []int) {
+func (p *pool) takePorts(n int) (out []mesos.Resource, ports []uint16) {
 	for n > 0 {
 		r := &p.ports[0]
 		size := min(n, int(r.end-r.begin+1))
@@ -53,7 +53,7 @@ func (p *pool) takePorts(n int) (out []mesos.Resource, ports []int) {
 		taken.Ranges = &mesos.Value_Ranges{Range: []mesos.Value_Range{{Begin: r.begin, End: r.begin + uint64(size) - 1}}}
 		out = append(out, taken)
 		for i := range size {
-			ports = append(ports, int(r.begin)+i)
+			ports = append(ports, uint16(r.begin)+uint16(i))
 		}
 		n -= size
 		if r.begin += uint64(size); r.begin > r.end {
@@ -70,10 +70,10 @@ func portsOf(t *task.Task) int { return t.Spec.Asks().Ports }
 func (s *state) portsFit(a *agent, t *task.Task) bool { return portsOf(t) <= a.mostPorts }
 
 // portVariables are PORT0 and so on.
-func portVariables(ports []int) []task.Variable {
+func portVariables(ports []uint16) []task.Variable {
 	var out []task.Variable
 	for i, port := range ports {
-		out = append(out, task.Variable{Name: "PORT" + strconv.Itoa(i), Value: strconv.Itoa(port)})
+		out = append(out, task.Variable{Name: "PORT" + strconv.Itoa(i), Value: strconv.Itoa(int(port))})
 	}
 	return out
 }

@@ -178,6 +178,9 @@ func (s *state) onAlive(t *task.Task, a *task.Attempt, u *update) {
 		s.taskNote(logrus.InfoLevel, t, a, "is there after all (%s)", u.state)
 	}
 	a.MayStillRun, a.Settle = time.Time{}, time.Time{}
+	if u.state == mesos.TASK_STARTING && a.Starting.IsZero() && a.Started.IsZero() {
+		a.Starting, changed = u.at, true
+	}
 	if u.state == mesos.TASK_RUNNING || u.state == mesos.TASK_KILLING {
 		if a.Started.IsZero() {
 			a.Started, changed = u.at, true

@@ -53,7 +53,7 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 		v.SetString(fmt.Sprint("text ", *n))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(-int64(*n))
-	case reflect.Uint64, reflect.Uint8:
+	case reflect.Uint64, reflect.Uint16, reflect.Uint8:
 		v.SetUint(uint64(*n % 256))
 	case reflect.Bool:
 		v.SetBool(true)

@@ -123,11 +123,30 @@ func decodeAttempt(d *decoder) task.Attempt {
 			a.Exit = decodeExit(d)
 		case 19:
 			a.Executor = d.text()
+		case 20:
+			a.Queued = d.time()
+		case 21:
+			a.Starting = d.time()
+		case 22:
+			a.Ports = decodePorts(d)
 		default:
 			d.unknown()
 		}
 	}
 	return a
+}
+
+func decodePorts(d *decoder) (ports []uint16) {
+	d.is(kindBytes)
+	for rest := d.bytes; len(rest) > 0; {
+		port, n := binary.Uvarint(rest)
+		if n <= 0 || port > math.MaxUint16 {
+			d.fail("field %d is no list of ports", d.number)
+			return nil
+		}
+		ports, rest = append(ports, uint16(port)), rest[n:]
+	}
+	return ports
 }
 
 func decodeUpdates(d *decoder) [][16]byte {

@@ -65,6 +65,21 @@ func encodeAttempt(e *encoder, a *task.Attempt) {
 	e.text(17, a.Message)
 	encodeExit(e, 18, a.Exit)
 	e.text(19, a.Executor)
+	e.time(20, a.Queued)
+	e.time(21, a.Starting)
+	encodePorts(e, 22, a.Ports)
+}
+
+// encodePorts writes one field, each port as a uvarint.
+func encodePorts(e *encoder, number uint64, ports []uint16) {
+	if len(ports) == 0 {
+		return
+	}
+	e.message(number, func() {
+		for _, port := range ports {
+			e.b = binary.AppendUvarint(e.b, uint64(port))
+		}
+	})
 }
 
 func encodeEnd(e *encoder, end *task.End) {

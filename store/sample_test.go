@@ -28,6 +28,9 @@ func randomTask(rnd *rand.Rand, id task.ID, specs []*task.Spec) Task {
 		if rnd.IntN(2) == 0 {
 			a.Executor = "cmdq-1-" + randomText(rnd, 8)
 		}
+		if rnd.IntN(2) == 0 {
+			a.Queued, a.Starting, a.Ports = randomTime(rnd), randomTime(rnd), []uint16{uint16(rnd.IntN(1 << 16)), 31000}
+		}
 		for range rnd.IntN(3) {
 			var id [16]byte
 			binary.NativeEndian.PutUint64(id[:], rnd.Uint64())

@@ -15,9 +15,13 @@ type Attempt struct {
 	Framework string // the framework id it was launched under
 	Executor  string // the id of the executor of ours that it was sent to; empty: Mesos' command executor
 
+	Queued   time.Time // since when the task was in the queue for it; zero: kept by an earlier cmdq
 	Launched time.Time // when it was decided
+	Starting time.Time // of the first STARTING; zero: not seen, or it was up at once
 	Started  time.Time // of the first RUNNING; zero: never seen up
 	Ended    time.Time // of the terminal update; zero: not seen to end
+
+	Ports []uint16 // of the agent, in the order of PORT0, PORT1 and so on
 
 	// Seen tells that some update of this launch was handled. A launch that the
 	// cluster denies knowing and that was never seen has never arrived.

@@ -101,6 +101,7 @@ func (t *Task) Clone() Task {
 	c.History = slices.Clone(t.History)
 	for i := range c.History {
 		c.History[i].Updates = slices.Clone(c.History[i].Updates)
+		c.History[i].Ports = slices.Clone(c.History[i].Ports)
 	}
 	if t.End != nil {
 		end := *t.End
