@@ -272,16 +272,21 @@ func (s *session) done() error {
 	return nil
 }
 
-// page is where the Mesos page is: that of the leader, as far as it is known.
+// page is where the Mesos page is, in words if that is not known.
 func (s *session) page() string {
-	page := s.cfg.masters.Page()
+	if page := s.mesosPage(); page != "" {
+		return page
+	}
+	return "the leader that " + s.cfg.masters.String() + " names"
+}
+
+// mesosPage is the address of the Mesos page: that of the leader, as far as it is
+// known; empty if it is not.
+func (s *session) mesosPage() string {
 	if s.conn != nil {
-		page = s.conn.Page()
+		return s.conn.Page()
 	}
-	if page == "" {
-		return "the leader that " + s.cfg.masters.String() + " names"
-	}
-	return page
+	return s.cfg.masters.Page()
 }
 
 func (s *session) summary() error {

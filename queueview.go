@@ -358,6 +358,7 @@ func (q *queueView) detail(v scheduler.View, t *task.Task) web.Task {
 	for _, c := range s.Asks().Constraints {
 		out.Constraints = append(out.Constraints, c.String())
 	}
+	out.Ports, out.Role, out.Container = s.Asks().Ports, s.Asks().Role, containerView(s.Asks().Container)
 	if t.End != nil {
 		out.Stderr = t.End.Stderr
 	}
@@ -367,12 +368,42 @@ func (q *queueView) detail(v scheduler.View, t *task.Task) web.Task {
 	return out
 }
 
+func containerView(c *task.Container) *web.Container {
+	if c == nil {
+		return nil
+	}
+	out := &web.Container{Image: c.Image, Type: c.Type}
+	for _, v := range c.Volumes {
+		out.Volumes = append(out.Volumes, v.String())
+	}
+	return out
+}
+
 func (q *queueView) launch(t *task.Task, a *task.Attempt) web.Launch {
 	out := web.Launch{Number: a.Number, ID: task.LaunchID(t.ID, a.Number), Agent: a.Agent, Host: a.Host, Framework: a.Framework,
-		Executor: a.Executor, Offered: stampOf(a.Launched), Running: stampOf(a.Started), Ended: stampOf(a.Ended), State: a.State,
+		Executor: a.Executor, Queued: stampOf(queuedAt(t, a)), Offered: stampOf(a.Launched), Starting: stampOf(a.Starting),
+		Running: stampOf(a.Started), Ended: stampOf(a.Ended), State: a.State,
 		Reason: a.Reason, Message: a.Message, ExitCode: exitCode(a.Exit), Signal: a.Exit.Signal, MayRun: !a.MayStillRun.IsZero()}
+	for _, port := range a.Ports {
+		out.Ports = append(out.Ports, int(port))
+	}
 	if q.sandbox != nil {
 		out.Sandbox = q.sandbox(t, a)
 	}
 	return out
+}
+
+// queuedAt is when a task was queued for a launch. An earlier cmdq did not keep that;
+// then it is known of the first launch since the task was submitted or tried again,
+// and of one that follows another.
+func queuedAt(t *task.Task, a *task.Attempt) time.Time {
+	switch before := t.Attempt(a.Number - 1); {
+	case !a.Queued.IsZero():
+		return a.Queued
+	case a.Number == t.Base+1:
+		return t.Submitted
+	case before != nil:
+		return before.Ended
+	}
+	return time.Time{}
 }

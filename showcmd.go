@@ -19,8 +19,9 @@ func showCommand() *cobra.Command {
 		Use:   "show ID",
 		Short: "all there is to know of a task",
 		Long: `Show what a task runs and needs, and every launch that is remembered: on which
-agent, when it was queued, given to an offer, running and over, how it ended and
-where its sandbox is. The values of environment variables are not shown. The
+agent and with which ports, when it was queued, given to an offer, starting,
+running and over, how it ended and where its sandbox is: with --master local on
+this machine, else on which page of the Mesos master, if that is known. The values of environment variables are not shown. The
 cmdq that runs is asked; if there is none, its journal. Exit status: 0, 1 if
 there is no such task, or nothing answers, 2 on bad usage, or if there is no
 journal.`,
@@ -48,13 +49,8 @@ func (p *paper) task(t *web.Task) {
 	p.spec(t)
 	p.field("queued", clock(t.Submitted))
 	p.field("attempts", spent(t))
-	queued := t.Submitted
 	for i := range t.Launches {
-		l := &t.Launches[i]
-		p.launch(l, queued)
-		if l.Ended != "" {
-			queued = l.Ended
-		}
+		p.launch(&t.Launches[i])
 	}
 }
 
@@ -111,6 +107,11 @@ func (p *paper) spec(t *web.Task) {
 		p.field("priority", strconv.Itoa(t.Priority))
 	}
 	p.field("needs", amounts(t.Resources))
+	if t.Ports > 0 {
+		p.field("ports", strconv.Itoa(t.Ports))
+	}
+	p.field("role", plain(t.Role))
+	p.container(t.Container)
 	p.field("user", plain(t.User))
 	p.field("executor", plain(t.Executor))
 	p.field("env", plain(strings.Join(t.Env, " ")))
@@ -122,6 +123,31 @@ func (p *paper) spec(t *web.Task) {
 	p.list("uri", t.URIs)
 	p.list("file", t.Files)
 	p.list("output", t.Outputs)
+}
+
+func (p *paper) container(c *web.Container) {
+	if c == nil {
+		return
+	}
+	p.field("container", plain(c.Image)+", type "+plain(c.Type))
+	p.list("volume", c.Volumes)
+}
+
+// portsOf are numbers, with those that follow each other as a range: 31000-31002, 31005.
+func portsOf(ports []int) string {
+	var parts []string
+	for i := 0; i < len(ports); {
+		last := i
+		for last+1 < len(ports) && ports[last+1] == ports[last]+1 {
+			last++
+		}
+		part := strconv.Itoa(ports[i])
+		if last > i {
+			part += "-" + strconv.Itoa(ports[last])
+		}
+		parts, i = append(parts, part), last+1
+	}
+	return strings.Join(parts, ", ")
 }
 
 // quoteWords are words as sh takes them, those that need no quotes without.
@@ -161,22 +187,23 @@ func spent(t *web.Task) string {
 }
 
 // launch is one launch, with the time from each step to the next.
-func (p *paper) launch(l *web.Launch, queued string) {
+func (p *paper) launch(l *web.Launch) {
 	where := plain(l.Host)
 	if l.Agent != "" {
 		where += ", agent " + plain(l.Agent)
 	}
 	p.printf("\nlaunch %d, %s, on %s\n", l.Number, plain(l.ID), where)
-	last := queued
-	for _, step := range []struct{ name, at string }{{"queued", queued}, {"offered", l.Offered}, {"running", l.Running}, {"ended", l.Ended}} {
+	p.field("  ports", portsOf(l.Ports))
+	last := ""
+	for _, step := range []struct{ name, at string }{
+		{"queued", l.Queued}, {"offered", l.Offered}, {"starting", l.Starting}, {"running", l.Running}, {"ended", l.Ended},
+	} {
 		if step.at == "" {
 			continue
 		}
 		text := clock(step.at)
-		if step.name != "queued" {
-			if took := p.between(last, step.at); took != "" {
-				text += ", " + took + " later"
-			}
+		if took := p.between(last, step.at); took != "" {
+			text += ", " + took + " later"
 		}
 		p.field("  "+step.name, text)
 		last = step.at

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
+	"cmdq/mesosapi"
 	"cmdq/scheduler"
 	"cmdq/store"
 	"cmdq/task"
@@ -23,6 +26,7 @@ func (s *session) view() *queueView {
 	if s.cfg.agent.listen != "" {
 		q.about.Address = s.listener.URL() + "/"
 	}
+	q.sandbox = sandboxPages(s.mesosPage)
 	if s.cfg.embedded {
 		q.sandbox = sandboxes(s.cfg.state)
 	}
@@ -37,6 +41,25 @@ func sandboxes(state string) func(*task.Task, *task.Attempt) string {
 		dir = workDir(state) // the current directory is gone
 	}
 	return func(t *task.Task, a *task.Attempt) string { return sandboxIn(t, a, dir) }
+}
+
+// sandboxPages says at which address of the master's page the sandboxes of launches are.
+func sandboxPages(page func() string) func(*task.Task, *task.Attempt) string {
+	return func(t *task.Task, a *task.Attempt) string { return sandboxPage(page(), t, a) }
+}
+
+// sandboxPage is where the page of a Mesos master shows the sandbox of the executor
+// of a launch (Mesos: src/webui/app/app.js; cmdq local takes that too). Mesos' command
+// executor has the id of its task, and the same sandbox. It is empty as long as
+// nobody knows the master, and of a launch that was turned down.
+func sandboxPage(page string, t *task.Task, a *task.Attempt) string {
+	turnedDown := a.Started.IsZero() && (a.State == "TASK_ERROR" || a.State == "TASK_DROPPED")
+	if page == "" || a.Agent == "" || a.Framework == "" || turnedDown {
+		return ""
+	}
+	executor := cmp.Or(a.Executor, task.LaunchID(t.ID, a.Number))
+	return page + "#/agents/" + url.PathEscape(a.Agent) + "/frameworks/" + url.PathEscape(a.Framework) +
+		"/executors/" + url.PathEscape(executor) + "/browse"
 }
 
 // openFrozen answers questions about the run in a state directory that nobody runs
@@ -69,6 +92,8 @@ func frozenView(kept *store.Store, state string) (*queueView, error) {
 		about: web.Status{Version: version(), Began: stamp(run.Began), File: run.File, Master: run.Master}}
 	if run.Master == "local" {
 		q.sandbox = sandboxes(state)
+	} else if masters, err := mesosapi.ParseMasters(run.Master); err == nil {
+		q.sandbox = sandboxPages(masters.Page)
 	}
 	return q, nil
 }

@@ -260,10 +260,12 @@ func TestShowVerb(t *testing.T) {
 	three := 3
 	x := aTask("x", "failed")
 	x.Argv, x.Labels, x.Retries, x.Charged, x.Attempts, x.Env = []string{"prog", "a b", "it's"}, map[string]string{"k": "v"}, -1, 1, 2, []string{"PATH"}
+	x.Ports, x.Role, x.Container = 3, "science", &web.Container{Image: "alpine:3.20", Type: "docker", Volumes: []string{"/a:/b:ro", "/c:/c"}}
 	x.Reason, x.Message, x.ExitCode, x.Stderr, x.Ended = "REASON_X", "went wrong", &three, "one\ntwo\n", "2026-11-21T10:00:09.000Z"
 	x.Launches = []web.Launch{
-		{Number: 1, ID: "x", Agent: "a1", Host: "h1", Offered: "2026-11-21T10:00:01.000Z", Ended: "2026-11-21T10:00:02.000Z", State: "TASK_LOST", MayRun: true},
-		{Number: 2, ID: "x.2", Agent: "a1", Host: "h1", Offered: "2026-11-21T10:00:05.000Z", Running: "2026-11-21T10:00:05.250Z",
+		{Number: 1, ID: "x", Agent: "a1", Host: "h1", Queued: "2026-11-21T10:00:00.000Z", Offered: "2026-11-21T10:00:01.000Z", Ended: "2026-11-21T10:00:02.000Z", State: "TASK_LOST", MayRun: true},
+		{Number: 2, ID: "x.2", Agent: "a1", Host: "h1", Ports: []int{31000, 31001, 31005}, Queued: "2026-11-21T10:00:03.000Z", Offered: "2026-11-21T10:00:05.000Z",
+			Starting: "2026-11-21T10:00:05.000Z", Running: "2026-11-21T10:00:05.250Z",
 			Ended: "2026-11-21T10:00:09.000Z", State: "TASK_FAILED", ExitCode: &three, Reason: "REASON_X", Sandbox: "/sandbox"},
 	}
 	f.tasks = []web.Task{x}
@@ -271,9 +273,11 @@ func TestShowVerb(t *testing.T) {
 	for _, want := range []string{
 		"task        x\nstate       failed, exit status 3 (REASON_X), at 2026-11-21T10:00:09\nmessage     went wrong\nstderr      one\n            two\n",
 		`argv        prog 'a b' 'it'\''s'` + "\n", "label       k=v\n", "env         PATH\n", "retries     without limit\n",
+		"ports       3\nrole        science\ncontainer   alpine:3.20, type docker\nvolume      /a:/b:ro\n            /c:/c\n",
 		"attempts    2, 1 failure charged to its retries\n",
 		"\nlaunch 1, x, on h1, agent a1\n  queued    2026-11-21T10:00:00\n  offered   2026-11-21T10:00:01, 1s later\n  ended     2026-11-21T10:00:02, 1s later\n  state     TASK_LOST, may still be running\n",
-		"\nlaunch 2, x.2, on h1, agent a1\n  queued    2026-11-21T10:00:02\n  offered   2026-11-21T10:00:05, 3s later\n  running   2026-11-21T10:00:05, 0.25s later\n" +
+		"\nlaunch 2, x.2, on h1, agent a1\n  ports     31000-31001, 31005\n  queued    2026-11-21T10:00:03\n  offered   2026-11-21T10:00:05, 2s later\n" +
+			"  starting  2026-11-21T10:00:05, 0s later\n  running   2026-11-21T10:00:05, 0.25s later\n" +
 			"  ended     2026-11-21T10:00:09, 3.8s later\n  state     TASK_FAILED, exit status 3 (REASON_X)\n  sandbox   /sandbox\n",
 	} {
 		if !strings.Contains(got.out, want) {

@@ -73,6 +73,7 @@ func (m *master) addPages(mux interface {
 	mux.HandleFunc(sandbox, m.serveSandbox)
 	mux.HandleFunc(sandbox+"/read", m.serveSandboxRead)
 	mux.HandleFunc(sandbox+"/download", m.serveSandboxDownload)
+	mux.HandleFunc("/page/frameworks/{framework}/executors/{executor}", m.serveExecutor)
 	mux.HandleFunc("/page/", serveNoPage)
 	for name, kind := range map[string]string{"style.css": "text/css", "script.js": "text/javascript", "icon.svg": "image/svg+xml"} {
 		mux.HandleFunc("/page/assets/"+name, serveAsset(name, kind+"; charset=utf-8"))

@@ -24,6 +24,12 @@ func TestSandboxPage(t *testing.T) {
 	s.accept(0, []mesos.Offer{o}, command1("t 1", o, script))
 	s.until("t 1", mesos.TASK_FINISHED)
 	at := sandboxPage(s.id, "t 1", "")
+	for executor, want := range map[string]string{"t%201": at, "nobody": frameworkPage(s.id)} { // as Mesos' own page names it
+		status, header, _ := ask(t, "GET", "http://"+c.Addr()+frameworkPage(s.id)+"/executors/"+executor, "")
+		if status != 302 || header.Get("Location") != want {
+			t.Errorf("executor %s: %d, %q, want %q", executor, status, header.Get("Location"), want)
+		}
+	}
 	page := look(t, c, at)
 	checkMarkup(t, page)
 	mustHave(t, page, "HelloWorld\n</pre>", "oops\n</pre>", "0 to 11", "sub</bdi>/", "&lt;b&gt;", "Command exited with status 0", "-rw-r", "Finished", `/download?path=big`)

@@ -116,26 +116,36 @@ type Row struct {
 // Task is all there is to know of one. The values of its environment are not.
 type Task struct {
 	Row
-	Name        string    `json:"name"`
-	Argv        []string  `json:"argv,omitempty"` // instead of Command
-	Line        string    `json:"line,omitempty"` // of its list
-	Resources   Resources `json:"resources"`
-	Env         []string  `json:"env,omitempty"` // names
-	User        string    `json:"user,omitempty"`
-	Retries     int       `json:"retries"`
-	Timeout     string    `json:"timeout,omitempty"`
-	KillGrace   string    `json:"kill_grace"`
-	URIs        []string  `json:"uris,omitempty"`
-	Files       []string  `json:"files,omitempty"`
-	Outputs     []string  `json:"outputs,omitempty"`
-	After       []string  `json:"after,omitempty"`
-	Constraints []string  `json:"constraints,omitempty"`
-	Executor    string    `json:"executor"`
-	Wake        string    `json:"wake,omitempty"` // of a delayed one
-	Charged     int       `json:"charged"`        // failures that used up retries
-	Infra       int       `json:"infra"`          // failures of the cluster
-	Stderr      string    `json:"stderr_tail,omitempty"`
-	Launches    []Launch  `json:"launches"` // the last ones, oldest first
+	Name        string     `json:"name"`
+	Argv        []string   `json:"argv,omitempty"` // instead of Command
+	Line        string     `json:"line,omitempty"` // of its list
+	Resources   Resources  `json:"resources"`
+	Env         []string   `json:"env,omitempty"` // names
+	User        string     `json:"user,omitempty"`
+	Retries     int        `json:"retries"`
+	Timeout     string     `json:"timeout,omitempty"`
+	KillGrace   string     `json:"kill_grace"`
+	URIs        []string   `json:"uris,omitempty"`
+	Files       []string   `json:"files,omitempty"`
+	Outputs     []string   `json:"outputs,omitempty"`
+	After       []string   `json:"after,omitempty"`
+	Constraints []string   `json:"constraints,omitempty"`
+	Ports       int        `json:"ports,omitempty"` // how many it wants
+	Role        string     `json:"role,omitempty"`  // whose resources it takes, if the task says
+	Container   *Container `json:"container,omitempty"`
+	Executor    string     `json:"executor"`
+	Wake        string     `json:"wake,omitempty"` // of a delayed one
+	Charged     int        `json:"charged"`        // failures that used up retries
+	Infra       int        `json:"infra"`          // failures of the cluster
+	Stderr      string     `json:"stderr_tail,omitempty"`
+	Launches    []Launch   `json:"launches"` // the last ones, oldest first
+}
+
+// Container is what a command runs in.
+type Container struct {
+	Image   string   `json:"image"`
+	Type    string   `json:"type"`              // mesos, docker
+	Volumes []string `json:"volumes,omitempty"` // /on/the/agent:/in/the/container, and perhaps :ro
 }
 
 // Launch is one launch of a task.
@@ -146,7 +156,10 @@ type Launch struct {
 	Host      string `json:"host"`
 	Framework string `json:"framework"`
 	Executor  string `json:"executor,omitempty"`
-	Offered   string `json:"offered"` // when it was decided, in the step that took the offer
+	Ports     []int  `json:"ports,omitempty"`    // of the agent: PORT0, PORT1 and so on
+	Queued    string `json:"queued,omitempty"`   // when the task was submitted, tried again, or its launch before was over
+	Offered   string `json:"offered"`            // when it was decided, in the step that took the offer
+	Starting  string `json:"starting,omitempty"` // when its executor began with it
 	Running   string `json:"running,omitempty"`
 	Ended     string `json:"ended,omitempty"`
 	State     string `json:"state,omitempty"` // of Mesos
@@ -155,7 +168,7 @@ type Launch struct {
 	ExitCode  *int   `json:"exit_code,omitempty"`
 	Signal    string `json:"signal,omitempty"`
 	MayRun    bool   `json:"may_still_run,omitempty"`
-	Sandbox   string `json:"sandbox,omitempty"` // where it is, on this machine or by the agent's files endpoint
+	Sandbox   string `json:"sandbox,omitempty"` // where it is: with --master local a path on the machine of cmdq, else an address of the master's page, which is that of its executor, if it has one
 }
 
 // Explanation says why a task is where it is.

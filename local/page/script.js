@@ -7,6 +7,14 @@
 	const followEvery = 1000; // ms between two looks at a log
 	const mostText = 1 << 20; // characters of a followed log that are kept
 
+	// An address of Mesos' own page for the sandbox of an executor is good here too.
+	function route() {
+		const at = /^#\/agents\/[^/]+\/frameworks\/([^/]+)\/executors\/([^/]+)\/browse$/.exec(location.hash);
+		if (at && location.pathname === "/") location.replace("/page/frameworks/" + at[1] + "/executors/" + at[2]);
+	}
+	addEventListener("hashchange", route);
+	route();
+
 	// Relative times, as moment.Ago writes them.
 	function ago(seconds) {
 		if (seconds < 2) return "just now";
