@@ -51,14 +51,15 @@ func (q *queueView) Status(ctx context.Context) (web.Status, error) {
 		out.Left = &left
 	}
 	out.Agents = []web.Agent{}
+	names := scheduler.AgentNames(st.Agents)
 	for _, a := range st.Agents {
-		out.Agents = append(out.Agents, agentView(a))
+		out.Agents = append(out.Agents, agentView(a, names[a.ID]))
 	}
 	return out, nil
 }
 
-func agentView(a scheduler.AgentStanding) web.Agent {
-	out := web.Agent{ID: a.ID, Host: a.Host, Seen: stampOf(a.Seen), Offered: resourcesOf(a.Offered), Used: resourcesOf(a.Used),
+func agentView(a scheduler.AgentStanding, name string) web.Agent {
+	out := web.Agent{ID: a.ID, Host: a.Host, Name: name, Seen: stampOf(a.Seen), Offered: resourcesOf(a.Offered), Used: resourcesOf(a.Used),
 		Largest: resourcesOf(a.Largest), Tasks: a.Tasks}
 	var notes []string
 	if a.Lost {

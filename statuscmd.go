@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -159,7 +160,7 @@ func (p *paper) agents(s *web.Status) {
 		if a.Seen != "" {
 			seen = p.between(a.Seen, "") + " ago"
 		}
-		rows = append(rows, []string{plain(a.Host), strconv.Itoa(a.Tasks), amounts(a.Used), amounts(a.Offered), amounts(a.Largest), seen, plain(a.Note)})
+		rows = append(rows, []string{plain(cmp.Or(a.Name, a.Host)), strconv.Itoa(a.Tasks), amounts(a.Used), amounts(a.Offered), amounts(a.Largest), seen, plain(a.Note)})
 	}
 	p.printf("\n")
 	p.table(rows)

@@ -105,7 +105,7 @@ func TestStatusVerb(t *testing.T) {
 	f.status = web.Status{Version: "cmdq v1", PID: 42, Began: "2026-11-21T10:00:00.000Z", File: "/w/tasks.yaml", FileUnused: "tasks.yaml:3: no", Master: "m:5050", Page: "http://m:5050/", Address: "http://h:8080/",
 		Framework: "f-1", Connected: true, Tasks: 30, States: map[string]int{"idle": 7, "running": 3, "finished": 15, "failed": 5},
 		Held: 2, Waiting: 1, Delayed: 1, Rate: 2.345, Left: &left, Suppressed: true, Holdup: "h2: 0.4 of 2 cpus short",
-		Agents: []web.Agent{{ID: "a1", Host: "h1", Tasks: 3, Used: web.Resources{CPUs: 0.3, Mem: 30},
+		Agents: []web.Agent{{ID: "a1", Host: "h1", Name: "h1 (a1)", Tasks: 3, Used: web.Resources{CPUs: 0.3, Mem: 30},
 			Offered: web.Resources{CPUs: 1.5, Mem: 900, GPUs: 1}, Largest: web.Resources{CPUs: 2, Mem: 1000, Disk: 5}, Note: "lost"}}}
 	got := f.cmdq("status")
 	for _, want := range []string{
@@ -118,7 +118,7 @@ func TestStatusVerb(t *testing.T) {
 		"rate        2.35/s in the last minute, about 2m5s left\n",
 		"offers      none yet; none are wanted now\n",
 		"held up     h2: 0.4 of 2 cpus short\n",
-		"h1     3      0.3 cpus, 30 MB  1.5 cpus, 900 MB, 1 gpu  2 cpus, 1000 MB, 5 MB of disk  -     lost\n",
+		"h1 (a1)  3      0.3 cpus, 30 MB  1.5 cpus, 900 MB, 1 gpu  2 cpus, 1000 MB, 5 MB of disk  -     lost\n",
 	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("status lacks %q:\n%s", want, got.out)
@@ -390,7 +390,7 @@ func TestHostileText(t *testing.T) {
 			State: evil, Reason: evil, Message: evil, Signal: evil, Sandbox: evil}}}
 	f.tasks = []web.Task{x}
 	f.status = web.Status{Version: evil, PID: 1, Began: evil, File: evil, Master: evil, Page: evil, FileUnused: evil, Address: evil, Framework: evil, Offered: evil, Holdup: evil,
-		Agents: []web.Agent{{ID: evil, Host: evil, Seen: evil, Note: evil}}}
+		Agents: []web.Agent{{ID: evil, Host: evil, Name: evil, Seen: evil, Note: evil}}}
 	f.explained = web.Explanation{ID: evil, State: evil, Code: evil, Text: evil, Evidence: []string{evil}}
 	f.failed = web.Failures{Tasks: 1, Groups: []web.Failure{{Key: evil, State: evil, Reason: evil, Signal: evil, Line: evil, Count: 1, Example: evil, Retry: evil}}}
 	f.came = web.Outcome{Changed: []string{evil}, Count: 1, Notes: []web.Note{{ID: evil, Text: evil}}}

@@ -201,8 +201,9 @@ func (s *state) explainPlace(t *task.Task, x *Explanation) {
 		x.Evidence = s.shortText(t, meets, whole)
 	case len(awake) == 0:
 		x.Code, x.Text = WhyResting, "the agents that it fits are left alone for now, since launches ended there before they ran"
+		names := s.agentNames()
 		for _, a := range s.nearest(t, fits, whole) {
-			x.Evidence = append(x.Evidence, a.host+": until "+clock(a.restUntil))
+			x.Evidence = append(x.Evidence, names[a.id]+": until "+clock(a.restUntil))
 		}
 	default:
 		free := func(a *agent) room { return a.left[role] }
@@ -234,6 +235,7 @@ func since(now, at time.Time) string { return now.Sub(at).Round(time.Second).Str
 // unmetText says of three agents what they lack.
 func (s *state) unmetText(t *task.Task, agents []*agent) []string {
 	var out []string
+	names := s.agentNames()
 	for _, a := range s.nearest(t, agents, whole) {
 		c := a.unmet(t)
 		values := a.attributes[c.Attribute]
@@ -244,7 +246,7 @@ func (s *state) unmetText(t *task.Task, agents []*agent) []string {
 		if len(values) > 0 {
 			has = fmt.Sprintf("%s is %s", c.Attribute, strings.Join(values[:min(3, len(values))], ", "))
 		}
-		out = append(out, fmt.Sprintf("%s: %s, wanted is %s", a.host, has, c))
+		out = append(out, fmt.Sprintf("%s: %s, wanted is %s", names[a.id], has, c))
 	}
 	return out
 }
@@ -255,16 +257,17 @@ func whole(a *agent) room { return room{free: a.largest, ports: a.mostPorts} }
 // shortText says of the three agents that are nearest what they are short of.
 func (s *state) shortText(t *task.Task, agents []*agent, has func(*agent) room) []string {
 	var out []string
+	names := s.agentNames()
 	for _, a := range s.nearest(t, agents, has) {
 		if s.byOwn(t) && a.unfit {
-			out = append(out, a.host+": cannot run cmdq's executor")
+			out = append(out, names[a.id]+": cannot run cmdq's executor")
 			continue
 		}
 		var words []string
 		for _, l := range s.lacks(t, a, has(a)) {
 			words = append(words, fmt.Sprintf("%g of %g %s", float64(l.need-l.has)/1000, float64(l.need)/1000, l.name))
 		}
-		out = append(out, a.host+": "+strings.Join(words, ", ")+" short")
+		out = append(out, names[a.id]+": "+strings.Join(words, ", ")+" short")
 	}
 	return out
 }
@@ -307,3 +310,47 @@ func (s *state) nearest(t *task.Task, agents []*agent, has func(*agent) room) []
 	})
 	return agents[:min(3, len(agents))]
 }
+
+func (s *state) agentNames() map[string]string {
+	hosts := make(map[string]string, len(s.agents))
+	for id, a := range s.agents {
+		hosts[id] = a.host
+	}
+	return tellApart(hosts)
+}
+
+// AgentNames has, by the id of each of these agents, what tells it from the others.
+func AgentNames(agents []AgentStanding) map[string]string {
+	hosts := make(map[string]string, len(agents))
+	for _, a := range agents {
+		hosts[a.ID] = a.Host
+	}
+	return tellApart(hosts)
+}
+
+// tellApart makes names of agents out of their hosts, by id: the host, and where
+// several agents have that, the end of the id, which Mesos numbers: UUID-S0. If that
+// is not enough either, it is all of the id.
+func tellApart(hosts map[string]string) map[string]string {
+	type name struct{ host, end string }
+	there := map[name]int{}
+	for id, host := range hosts {
+		there[name{host: host}]++
+		there[name{host, endOf(id)}]++
+	}
+	names := make(map[string]string, len(hosts))
+	for id, host := range hosts {
+		switch end := endOf(id); {
+		case there[name{host: host}] == 1:
+			names[id] = host
+		case there[name{host, end}] == 1:
+			names[id] = host + " (" + end + ")"
+		default:
+			names[id] = host + " (" + id + ")"
+		}
+	}
+	return names
+}
+
+// endOf is what stands behind the last dash of an agent's id.
+func endOf(id string) string { return id[strings.LastIndexByte(id, '-')+1:] }

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,16 @@ func TestExplain(t *testing.T) {
 		play: "config run=max_running=1\nload a; b cpus=8\nsubscribed\noffer 1 agent=a1 cpus=4 mem=900\nadvance 3s", of: "b",
 		code: WhyTooLarge, text: "it needs 8 cpus, 100 MB, and the only agent is too small, however empty",
 		evidence: []string{"host-a1: 4 of 8 cpus short", "the last offer came 3s ago"},
+	}, {
+		name: "too-large, agents of one host",
+		play: "load a cpus=8\nsubscribed\noffer 1 agent=x-S0 host=h cpus=4 mem=900;2 agent=x-S1 host=h cpus=6 mem=900;3 agent=x-S2 cpus=2 mem=900", of: "a",
+		code: WhyTooLarge, text: "it needs 8 cpus, 100 MB, and none of 3 agents is large enough, however empty",
+		evidence: []string{"h (S1): 2 of 8 cpus short", "h (S0): 4 of 8 cpus short", "host-x-S2: 6 of 8 cpus short", "the last offer came 0s ago"},
+	}, {
+		name: "constraint, agents of one host",
+		play: "load a constraint=gpu:exists\nsubscribed\noffer 1 agent=x-S0 host=h cpus=4 mem=900;2 agent=x-S1 host=h cpus=6 mem=900", of: "a",
+		code: WhyConstraint, text: "none of 2 agents meets its constraints",
+		evidence: []string{"h (S0): has no gpu, wanted is gpu exists", "h (S1): has no gpu, wanted is gpu exists", "the last offer came 0s ago"},
 	}, {
 		name: "too-large with ports",
 		play: "load a ports=3\nsubscribed\noffer 1 agent=a1 cpus=4 mem=900 ports=1-2", of: "a",
@@ -172,6 +183,18 @@ func TestExplainSuppressed(t *testing.T) {
 	env.s.link.suppressed = true
 	if x := env.s.explain(env.s.queue.Get("a")); x.Code != WhySuppressed {
 		t.Errorf("%+v", x)
+	}
+}
+
+// TestAgentNames: hosts, and more only where that is needed.
+func TestAgentNames(t *testing.T) {
+	var agents []AgentStanding
+	for _, a := range [][2]string{{"u-S0", "h"}, {"u-S1", "h"}, {"u-S2", "i"}, {"v-S0", "h"}, {"u-S3", ""}, {"x-", "j"}, {"y-", "j"}} {
+		agents = append(agents, AgentStanding{ID: a[0], Host: a[1]})
+	}
+	want := map[string]string{"u-S0": "h (u-S0)", "u-S1": "h (S1)", "u-S2": "i", "v-S0": "h (v-S0)", "u-S3": "", "x-": "j (x-)", "y-": "j (y-)"}
+	if got := AgentNames(agents); !maps.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

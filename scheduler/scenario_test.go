@@ -338,6 +338,10 @@ func parseOffer(t *testing.T, text string) mesos.Offer {
 			o.AgentID.Value, o.Hostname = v, "host-"+v
 			continue
 		}
+		if k == "host" { // if it is not of its own
+			o.Hostname = v
+			continue
+		}
 		if k == "to" { // the role that it is offered to
 			o.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &v}
 			continue

@@ -58,6 +58,7 @@ type Status struct {
 type Agent struct {
 	ID      string    `json:"id"`
 	Host    string    `json:"host"`
+	Name    string    `json:"name"`           // its host, with the end of its id where several agents have that host
 	Seen    string    `json:"seen,omitempty"` // when it last made an offer
 	Offered Resources `json:"offered"`        // what that had
 	Used    Resources `json:"used"`           // by our tasks there

@@ -72,7 +72,7 @@ func (q *queue) status() web.Status {
 	}
 	for i := range q.agents {
 		a := web.Agent{
-			ID: fmt.Sprintf("b1c5e7a0-3d1f-4b8e-9a46-0f2f5d8a7c11-S%d", i), Host: fmt.Sprintf("h%d.example.org", i), Seen: s.Offered,
+			ID: fmt.Sprintf("b1c5e7a0-3d1f-4b8e-9a46-0f2f5d8a7c11-S%d", i), Host: fmt.Sprintf("h%d.example.org", i), Name: fmt.Sprintf("h%d.example.org", i), Seen: s.Offered,
 			Offered: web.Resources{CPUs: 0.4 * float64(i%4), Mem: 2048}, Used: web.Resources{CPUs: 12.5, Mem: 26000},
 			Largest: web.Resources{CPUs: 16, Mem: 65536, Disk: 200000, GPUs: int64(i % 4 / 3)}, Tasks: 50,
 		}

@@ -69,7 +69,7 @@ export class Agents {
 function agent(a) {
 	const cell = (label, kind, ...value) => el("td", { class: kind, "data-label": label }, ...value);
 	return el("tr", { "data-key": a.id },
-		el("th", { scope: "row", class: "host" }, el("a", { href: listAt({ agent: a.id }), title: plain(a.id) }, plain(a.host))),
+		el("th", { scope: "row", class: "host" }, el("a", { href: listAt({ agent: a.id }), title: plain(a.id) }, plain(a.name || a.host))),
 		cell("our tasks", "n", count(a.tasks)),
 		cell("last offer", "time", when(a.seen) ?? "none"),
 		cell("it offered", "", resources(a.offered)),
