@@ -233,6 +233,14 @@ func evaluate[T any](b *tab, expression string) T {
 	return v
 }
 
+// keep writes an image to the artefacts.
+func keep(t *testing.T, name string, image []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(artefacts, name+".png"), image, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // screenshots keeps the page as it looks on a desk and on a telephone, light
 // and dark, and checks what can be checked without looking.
 func (b *tab) screenshots(name string) {
@@ -247,10 +255,7 @@ func (b *tab) screenshots(name string) {
 			} else {
 				b.do(chromedp.FullScreenshot(&image, 100))
 			}
-			file := filepath.Join(artefacts, fmt.Sprintf("%s-%d-%s.png", name, width, scheme))
-			if err := os.WriteFile(file, image, 0o644); err != nil {
-				b.t.Fatal(err)
-			}
+			keep(b.t, fmt.Sprintf("%s-%d-%s", name, width, scheme), image)
 			if wide := evaluate[int64](b, "document.documentElement.scrollWidth"); wide > width {
 				b.t.Errorf("%s: the page is %d wide on a screen of %d", name, wide, width)
 			}

@@ -86,7 +86,7 @@ func TestQueueChange(t *testing.T) {
 	b.until(notes + ` === "" && document.getElementById("chosen").textContent === ""`)
 
 	b.do(chromedp.Click(`nav [data-page=failures]`))
-	b.until(heading + ` === "Failures" && document.querySelectorAll("main tbody tr").length === 5`)
+	b.until(heading + ` === "Failures" && document.querySelectorAll("main tbody tr").length === 7`)
 	b.screenshots("queue-failures")
 	checkNames(b)
 	const group = `[...document.querySelectorAll("main tbody tr")].find((r) => r.querySelector(".how").textContent === "exit 3")`

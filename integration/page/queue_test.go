@@ -121,6 +121,11 @@ func TestQueueTask(t *testing.T) {
 	b.do(chromedp.Click("[data-verb=cancel]"), chromedp.WaitVisible("#yes"), chromedp.Click("#yes"))
 	b.until(`document.getElementById("log-note").textContent === "It wrote nothing."`)
 
+	b.until(`document.querySelector("#launches .sandbox a")?.href.startsWith("http://10.0.0.1:5050/#/agents/b1c5e7a0-S1/frameworks/")`)
+	if text := evaluate[string](b, `[...document.querySelectorAll("#launches td")].map((e) => e.dataset.label + ": " + e.textContent).join()`); !strings.Contains(text, "ports: 31000-31001, 31007,") ||
+		!strings.Contains(text, "queued: 20") || !strings.Contains(text, "starting after: 170 ms,up after: 230 ms,") {
+		t.Errorf("the launch is shown as %q", text)
+	}
 	b.open(s.page + "#/tasks/wide-0")
 	b.until(`document.querySelector(".notice")?.innerText.includes("h2.example.org: 0.4 of 2 cpus short")`)
 	b.until(`document.getElementById("log-note").textContent === "It has not been launched yet."`)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"time"
 
 	"cmdq/web"
@@ -63,7 +64,11 @@ func end(r *web.Row, at time.Time, chance int) {
 	case 2:
 		r.State, r.Signal, r.Reason, r.Message = "failed", "SIGKILL", "CONTAINER_LIMITATION_MEMORY", "Memory limit exceeded: Requested: 512MB Maximum Used: 513MB"
 	case 3:
-		r.State, r.Reason = "killed", "DEPENDENCY_FAILED"
+		r.State, r.Reason, r.Message = "killed", "DEPENDENCY_FAILED", "it waits for other tasks: fetch-000123 did not finish"
+	case 4:
+		r.State, r.Reason, r.Message = "killed", "GROUP_STOPPED", "its group had 6 failures"
+	case 5:
+		r.State, r.Signal, r.Message = "killed", "Terminated", "Command terminated with signal Terminated"
 	default:
 		exit(0)
 	}
@@ -74,7 +79,7 @@ func whole(r web.Row) web.Task {
 	t := web.Task{
 		Row: r, Name: "frame <b>" + r.ID + "</b>", Line: "frame\x1b[2J", Resources: web.Resources{CPUs: 2, Mem: 512}, Env: []string{"PATH", "FRAME", "<LANG>"},
 		User: "ann", Retries: 3, Timeout: "10m", KillGrace: "3s", Files: []string{"run.sh"}, Outputs: []string{"out/*.png"}, Executor: "command",
-		After: []string{"render-000412"}, Constraints: []string{"rack == r1"}, Launches: []web.Launch{},
+		After: []string{"render-000412"}, Constraints: []string{"rack == r1"}, Ports: 3, Role: "science", Container: &web.Container{Image: "convert:7", Type: "mesos", Volumes: []string{"/frames:/in:ro", "/out:/out"}}, Launches: []web.Launch{},
 	}
 	if r.Waits == "delayed" {
 		t.Wake = stamp(time.Now().Add(20 * time.Second))
@@ -86,7 +91,8 @@ func whole(r web.Row) web.Task {
 	for n := 1; n <= r.Attempts; n++ {
 		l := web.Launch{Number: n, ID: fmt.Sprintf("%s.%d", r.ID, n), Agent: "b1c5e7a0-S1", Host: r.Host, Framework: "b1c5e7a0-0000", State: "TASK_RUNNING"}
 		if at, err := time.Parse(time.RFC3339, r.Started); err == nil {
-			l.Offered, l.Running = stamp(at.Add(-230*time.Millisecond)), r.Started
+			l.Queued, l.Offered, l.Starting, l.Running = stamp(at.Add(-2*time.Second)), stamp(at.Add(-230*time.Millisecond)), stamp(at.Add(-60*time.Millisecond)), r.Started
+			l.Ports = []int{31000, 31001, 31007}
 		}
 		switch {
 		case n < r.Attempts:
@@ -94,7 +100,7 @@ func whole(r web.Row) web.Task {
 			l.State, l.Ended, l.ExitCode, l.Message = "TASK_FAILED", r.Started, &code, "Command exited with status 1"
 		case r.Ended != "":
 			l.State, l.Ended, l.ExitCode, l.Signal, l.Reason, l.Message = "TASK_"+map[string]string{"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}[r.State], r.Ended, r.ExitCode, r.Signal, r.Reason, r.Message
-			l.Sandbox = "http://h1.example.org:5051/files/browse?path=/var/lib/mesos/slaves/S1/frameworks/0000/executors/" + l.ID + "/runs/latest"
+			l.Sandbox = "http://10.0.0.1:5050/#/agents/b1c5e7a0-S1/frameworks/b1c5e7a0-0000/executors/" + url.PathEscape(l.ID) + "/browse"
 		}
 		t.Launches = append(t.Launches, l)
 	}

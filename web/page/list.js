@@ -158,7 +158,7 @@ export class List {
 		show(chosen, this.#bulk());
 		show(body, this.#table());
 		show(pages, this.#rows.length ? pager(this.#offset, this.#rows.length, this.#total, size, this.#at) : null);
-		if (this.#total !== null) say(document.getElementById("matches"), this.#filtered ? counted(this.#total, "task fits", "tasks fit") : "");
+		say(document.getElementById("matches"), this.#total !== null && this.#filtered ? counted(this.#total, "task fits", "tasks fit") : "");
 	}
 
 	get #filtered() {

@@ -43,7 +43,7 @@ function line(r, chosen, grouped) {
 		el("th", { scope: "row", class: "name" }, el("a", { href: taskAt(r.id) }, id)),
 		el("td", { class: "first" }, state(r)),
 		el("td", { class: "command" }, el("code", { class: "clip", title: plain(r.command) }, plain(r.command))),
-		grouped && cell("group", "name", r.group ? el("a", { href: listAt({ group: r.group }) }, plain(r.group)) : null),
+		grouped && cell("group", "group", r.group ? el("a", { href: listAt({ group: r.group }) }, plain(r.group)) : null),
 		cell("attempts", "n", r.attempts ? count(r.attempts) : null),
 		cell("on", "host", r.host ? plain(r.host) : null),
 		cell("submitted", "time", when(r.submitted)),

@@ -3,7 +3,7 @@ import { Lost, read, taskPath } from "./api.js";
 import { buttons } from "./change.js";
 import { el, show } from "./dom.js";
 import { Log } from "./log.js";
-import { clock, count, ended, length, plain, resources, result, state, when } from "./text.js";
+import { clock, count, ended, length, plain, ranges, resources, result, state, when } from "./text.js";
 import { listAt } from "./where.js";
 
 const rest = 500; // ms between two looks at it
@@ -113,21 +113,31 @@ function why(reason) {
 function launches(t) {
 	const list = t.launches ?? [];
 	if (!list.length) return null;
+	const ported = list.some((l) => l.ports?.length);
 	const apart = (a, b) => (a && b ? length((new Date(b) - new Date(a)) / 1000) : null);
 	const cell = (label, kind, ...value) => el("td", { class: kind, "data-label": label }, ...value);
 	return el("section", { class: "block", "aria-labelledby": "launches-title" }, el("h2", { id: "launches-title" }, "Launches"),
 		el("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "launches-title" },
 			el("table", { class: "cards plain", id: "launches" }, el("caption", { class: "unseen" }, "Launches, the first one first"),
-				el("thead", {}, el("tr", {}, ["Launch", "State", "Host", "Offer taken", "Up after", "Ran for", "Result", "Sandbox"].map((name) => el("th", { scope: "col" }, name)))),
+				el("thead", {}, el("tr", {}, ["Launch", "State", "Host", ported && "Ports", "Queued", "Offer taken", "Starting after", "Up after", "Ran for", "Result", "Sandbox"].map((name) => name && el("th", { scope: "col" }, name)))),
 				el("tbody", {}, list.map((l) => el("tr", { "data-key": String(l.number) },
 					el("th", { scope: "row", class: "number" }, String(l.number)),
 					el("td", { class: "first" }, launchState(l)),
 					cell("on", "host", el("span", { title: "agent " + plain(l.agent) }, plain(l.host))),
-					cell("offer taken", "time", clock(l.offered)),
+					ported && cell("ports", "ports", l.ports ? ranges(l.ports) : null),
+					cell("queued", "clock", clock(l.queued)),
+					cell("offer taken", "clock", clock(l.offered)),
+					cell("starting after", "time", apart(l.offered, l.starting)),
 					cell("up after", "time", apart(l.offered, l.running)),
 					cell("ran for", "time", apart(l.running, l.ended) ?? (l.running && !l.ended ? ["since ", when(l.running)] : null)),
 					el("td", { class: "result" }, result(l) || null),
-					cell("sandbox", "sandbox", el("code", { title: plain(l.id) }, plain(l.sandbox) || plain(l.id)))))))));
+					cell("sandbox", "sandbox", sandbox(l))))))));
+}
+
+// sandbox is where a launch ran: on a page of Mesos, or a path.
+function sandbox(l) {
+	if (/^https?:\/\//.test(l.sandbox ?? "")) return el("a", { href: l.sandbox, rel: "noreferrer", title: plain(l.sandbox) }, "See it in Mesos");
+	return el("code", { title: plain(l.id) }, plain(l.sandbox) || plain(l.id));
 }
 
 const mesos = { TASK_FINISHED: "finished", TASK_FAILED: "failed", TASK_KILLED: "killed", TASK_RUNNING: "running", TASK_STAGING: "starting", TASK_STARTING: "starting" };
@@ -144,6 +154,10 @@ function facts(t) {
 		["Line of its list", t.line ? el("code", { class: "lines" }, plain(t.line)) : null, "wide"],
 		["Name", plain(t.name)],
 		["Needs", resources(t.resources)],
+		["Ports", t.ports ? count(t.ports) : null],
+		["Role", plain(t.role)],
+		["Container", t.container ? [el("code", {}, plain(t.container.image)), ", type " + plain(t.container.type)] : null],
+		["Volumes", list(t.container?.volumes)],
 		["Priority", count(t.priority)],
 		["Group", t.group ? el("a", { href: listAt({ group: t.group }) }, plain(t.group)) : null],
 		["Labels", Object.keys(t.labels ?? {}).length ? Object.entries(t.labels).map(([k, v], i) => [i ? ", " : "", el("a", { href: listAt({ label: k + "=" + v }) }, plain(k + "=" + v))]) : null],

@@ -86,6 +86,17 @@ export function resources(r) {
 	return el("span", { class: "amounts" }, parts.map(([n, unit]) => el("span", {}, el("b", {}, n), unit)));
 }
 
+// ranges are numbers, with those that follow each other together: 31000-31002, 31005.
+export function ranges(numbers) {
+	const parts = [];
+	for (const n of numbers) {
+		const last = parts.at(-1);
+		if (last && n === last[1] + 1) last[1] = n;
+		else parts.push([n, n]);
+	}
+	return parts.map(([a, b]) => (a === b ? String(a) : a + "-" + b)).join(", ");
+}
+
 const colors = { finished: "good", failed: "bad", killed: "odd", running: "live", starting: "live", fetching: "live" };
 
 // state is a state of a task; a sign says it beside the color.
