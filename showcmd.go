@@ -20,11 +20,12 @@ func showCommand() *cobra.Command {
 		Short: "all there is to know of a task",
 		Long: `Show what a task runs and needs, and every launch that is remembered: on which
 agent and with which ports, when it was queued, given to an offer, starting,
-running and over, how it ended and where its sandbox is: with --master local on
-this machine, else on which page of the Mesos master, if that is known. The values of environment variables are not shown. The
-cmdq that runs is asked; if there is none, its journal. Exit status: 0, 1 if
-there is no such task, or nothing answers, 2 on bad usage, or if there is no
-journal.`,
+running and over, how it ended and where its sandbox is. With --master local that
+is a path, else an address of the Mesos master's page, as far as the master is
+known; what an executor of cmdq has run is in tasks/ID of what that shows. The
+values of environment variables are not shown. The cmdq that runs is asked; if
+there is none, its journal. Exit status: 0, 1 if there is no such task, or nothing
+answers, 2 on bad usage, or if there is no journal.`,
 		Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := ask(cmd, v, func(ctx context.Context, q web.Queue) (web.Task, error) { return q.Task(ctx, args[0]) })
