@@ -62,7 +62,7 @@ func TestFollowerPoints(t *testing.T) {
 	own := []string{"/health", "/version", "/flags", "/metrics/snapshot", "/redirect", "/page/assets/"}
 	here, there := "http://"+second.Addr(), "//"+first.Addr()
 	for _, pattern := range second.master.handler().patterns {
-		path := strings.NewReplacer("{$}", "", "{framework}", "a%2Fb", "{agent}", "x", "{task}", "y").Replace(pattern)
+		path := strings.NewReplacer("{$}", "", "{framework}", "a%2Fb", "{agent}", "x", "{task}", "y", "{executor}", "z").Replace(pattern)
 		below := strings.TrimPrefix(path, "/master")
 		if slices.ContainsFunc(own, func(p string) bool { return strings.HasPrefix(below, p) }) {
 			continue
