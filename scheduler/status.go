@@ -179,7 +179,7 @@ func (s *state) onAlive(t *task.Task, a *task.Attempt, u *update) {
 	}
 	a.MayStillRun, a.Settle = time.Time{}, time.Time{}
 	if u.state == mesos.TASK_STARTING && a.Starting.IsZero() && a.Started.IsZero() {
-		a.Starting, changed = u.at, true
+		a.Starting = u.at // for people only: stored with what comes next
 	}
 	if u.state == mesos.TASK_RUNNING || u.state == mesos.TASK_KILLING {
 		if a.Started.IsZero() {

@@ -78,9 +78,9 @@ func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // format is the version of all that this package writes: 1 had no files, outputs
 // and executors, 2 no rules, held and given tasks, policy and notices, and 3 did not
-// have of launches when they were queued and starting, and their ports; nothing else
-// is different. The record of the head and the number of its first field are the
-// same in all versions.
+// have of launches when they were queued and starting, and their ports, nor failures
+// that count no more; nothing else is different. The record of the head and the
+// number of its first field are the same in all versions.
 const format = 4
 
 // head is what the journal says of itself, written in every transaction.
