@@ -29,6 +29,7 @@ const maxRead = 16 * 4096
 var (
 	errNotAttached = errors.New("no such file")
 	errEscapes     = errors.New("the path leaves its attached directory")
+	errNoPath      = errors.New("the path cannot be resolved")
 	errNotFile     = errors.New("cannot read a directory, or what is not a file")
 )
 
@@ -92,7 +93,7 @@ func (p sandboxPath) open() (*os.Root, *os.File, string, error) {
 	}
 	target, err := filepath.EvalSymlinks(filepath.Join(real, p.rest))
 	if err != nil {
-		return nil, nil, "", errNotAttached
+		return nil, nil, "", pathError(err)
 	}
 	rel, err := filepath.Rel(real, target)
 	if err != nil || !filepath.IsLocal(rel) {
@@ -111,6 +112,15 @@ func (p sandboxPath) open() (*os.Root, *os.File, string, error) {
 		return nil, nil, "", fmt.Errorf("open: %w", err)
 	}
 	return root, f, rel, nil
+}
+
+// pathError says why a path does not resolve, without what lies where its links lead.
+func pathError(err error) error {
+	var missing *fs.PathError
+	if errors.As(err, &missing) || errors.Is(err, syscall.ENOTDIR) {
+		return errNotAttached
+	}
+	return errNoPath // too many links
 }
 
 // openRoot opens a directory whose path holds no links, not even by now: a task
@@ -206,7 +216,8 @@ func browse(w http.ResponseWriter, r *http.Request, root *os.Root, f *os.File, r
 	return nil
 }
 
-// entriesOf reads a directory; nothing for a file.
+// entriesOf reads a directory; nothing for a file. As Mesos has it, a link is what it
+// leads to, and one that leads nowhere is not there.
 func entriesOf(root *os.Root, f *os.File, rel string) (map[string]fs.FileInfo, error) {
 	names, err := f.Readdirnames(-1)
 	if err != nil && !errors.Is(err, syscall.ENOTDIR) {
@@ -214,12 +225,45 @@ func entriesOf(root *os.Root, f *os.File, rel string) (map[string]fs.FileInfo, e
 	}
 	entries := map[string]fs.FileInfo{}
 	for _, name := range names {
-		if info, err := root.Lstat(filepath.Join(rel, name)); err == nil { // else it has gone since
+		info, err := root.Lstat(filepath.Join(rel, name))
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			info, err = leadsTo(root, f, rel, name, info)
+		}
+		if err == nil { // else it has gone since, or leads nowhere
 			entries[name] = info
 		}
 	}
 	return entries, nil
 }
+
+// leadsTo is what a link in the directory dir, at rel in its sandbox, leads to. Of
+// what is out of the sandbox nothing is told but that it is there: Mesos shows its
+// size and times, but opens it no more than we do.
+func leadsTo(root *os.Root, dir *os.File, rel, name string, link fs.FileInfo) (fs.FileInfo, error) {
+	at, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(dir.Fd())))
+	if err != nil {
+		return nil, err
+	}
+	target, err := filepath.EvalSymlinks(filepath.Join(at, name))
+	if err != nil {
+		return nil, err
+	}
+	sandbox := at
+	if rel != "." {
+		sandbox = strings.TrimSuffix(at, "/"+rel)
+	}
+	inside, err := filepath.Rel(sandbox, target)
+	if err != nil || !filepath.IsLocal(inside) {
+		return outside{link}, nil
+	}
+	return root.Lstat(inside)
+}
+
+// outside is a link out of the sandbox: it looks like a file.
+type outside struct{ fs.FileInfo }
+
+func (o outside) Mode() fs.FileMode { return 0o644 }
+func (o outside) IsDir() bool       { return false }
 
 func viewFile(name string, info fs.FileInfo) fileView {
 	v := fileView{Path: name, Nlink: 1, Size: info.Size(), Mtime: info.ModTime().Unix(), Mode: modeText(info.Mode())}

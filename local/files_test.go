@@ -28,7 +28,7 @@ func TestFiles(t *testing.T) {
 	writeFile(t, outside, "secret")
 	writeFile(t, filepath.Join(sandbox, "large"), strings.Repeat("0123456789", 10_000))
 	writeFile(t, filepath.Join(sandbox, "utf8"), strings.Repeat("é", 40_000))
-	for link, to := range map[string]string{"out": outside, "outdir": filepath.Dir(outside), "in": "sub/file.txt", "absolute": filepath.Join(sandbox, "sub", "file.txt"), "dangling": "nowhere"} {
+	for link, to := range map[string]string{"out": outside, "outdir": filepath.Dir(outside), "in": "sub/file.txt", "indir": "sub", "above": ".", "circle": "circle", "lost": "/nowhere/x", "absolute": filepath.Join(sandbox, "sub", "file.txt"), "dangling": "nowhere"} {
 		if err := os.Symlink(to, filepath.Join(sandbox, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,8 @@ func TestFiles(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		virtual + "/sub/../stdout": 200, virtual + "/in": 200, virtual + "/absolute": 200, virtual + "/./stdout": 200, virtual + "//stdout": 200,
-		virtual + "/out": 400, virtual + "/outdir/secret": 400, virtual + "/..": 400, virtual + "/../../../stdout": 400, virtual + "/sub/../../latest/stdout": 400,
+		virtual + "/out": 400, virtual + "/outdir/secret": 400, virtual + "/circle": 400, virtual + "/circle/x": 400, virtual + "/lost": 404,
+		virtual + "/above/indir/file.txt": 200, virtual + "/indir": 400, virtual + "/..": 400, virtual + "/../../../stdout": 400, virtual + "/sub/../../latest/stdout": 400,
 		virtual + "/sub": 400, virtual: 400, virtual + "/fifo": 400, "": 400,
 		virtual + "/nope": 404, virtual + "/dangling": 404, virtual + "/stdout/x": 404, "/etc/passwd": 404, "/": 404, outside: 404, c.cfg.WorkDir: 404,
 		"/frameworks/../executors/t1/runs/latest/stdout": 404, "/frameworks/" + s.id + "/executors/t2/runs/latest/stdout": 404,
@@ -132,8 +133,23 @@ func checkBrowse(t *testing.T, at func(what, path string, more ...string) string
 		}
 		names = append(names, f.Mode[:1]+name)
 	}
-	if got, want := strings.Join(names, " "), "labsolute ldangling pfifo lin -large lout loutdir -stderr -stdout dsub -utf8"; got != want {
+	if got, want := strings.Join(names, " "), "dabove -absolute pfifo -in dindir -large -out -outdir -stderr -stdout dsub -utf8"; got != want {
 		t.Errorf("the sandbox holds %s, want %s", got, want)
+	}
+	if got := get[[]fileView](t, at("browse", root+"/above/indir")); len(got) != 1 || got[0].Path != root+"/above/indir/file.txt" {
+		t.Errorf("a linked directory holds %v", got)
+	}
+	for _, f := range get[[]fileView](t, at("browse", root)) {
+		switch size := f.Size; f.Path {
+		case root + "/in", root + "/absolute":
+			if size != 5 {
+				t.Errorf("what %s leads to has %d bytes", f.Path, size)
+			}
+		case root + "/out":
+			if size == 6 {
+				t.Errorf("%+v tells of what is out of the sandbox", f)
+			}
+		}
 	}
 	if got := get[[]fileView](t, at("browse", root+"/stdout")); len(got) != 0 {
 		t.Errorf("a file holds %v", got)

@@ -225,6 +225,10 @@ func unixMode(m fs.FileMode) uint32 {
 		bits |= 0o120000
 	case m.IsRegular():
 		bits |= 0o100000
+	case m&fs.ModeNamedPipe != 0:
+		bits |= 0o010000
+	case m&fs.ModeSocket != 0:
+		bits |= 0o140000
 	}
 	return bits
 }
