@@ -110,7 +110,7 @@ func (c *collector) done(ctx context.Context, r sandbox.Result) {
 	}
 	if r.Skipped > 0 {
 		c.log.WithFields(logrus.Fields{"task": string(r.ID), "attempt": r.Attempt}).
-			Warnf("%s in its outputs left out: they lead out of the sandbox, or to directories", count(r.Skipped, "link"))
+			Warnf("%s in its outputs left out: they lead out of the sandbox, to directories, or back up", count(r.Skipped, "link"))
 	}
 	ev, whole := c.take(r)
 	if !whole {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	pb "github.com/mesos/mesos-go/api/v1/lib/agent"
 
@@ -22,8 +23,9 @@ const (
 
 const protobuf = "application/x-protobuf"
 
-// ask sends a call of the operator API to an agent and reads its answer.
-func (r *Remote) ask(ctx context.Context, agent string, call *pb.Call, most int) (*pb.Response, error) {
+// ask sends a call of the operator API to an agent, about a path in a sandbox, and
+// reads its answer.
+func (r *Remote) ask(ctx context.Context, agent, name string, call *pb.Call, most int) (*pb.Response, error) {
 	body, err := call.Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", call.Type, err)
@@ -42,7 +44,7 @@ func (r *Remote) ask(ctx context.Context, agent string, call *pb.Call, most int)
 	if err == nil {
 		defer resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
-			return nil, failure(resp)
+			return nil, failure(resp, name)
 		}
 		body, err = readAll(resp.Body, most)
 	}
@@ -106,15 +108,36 @@ func decode(body []byte, to pb.Call_Type) (*pb.Response, error) {
 
 // failure reads an answer that is no success, and closes it. An agent that is
 // starting, or that is asked too much, may do better the next time.
-func failure(resp *http.Response) error {
+func failure(resp *http.Response, name string) error {
 	defer resp.Body.Close()
-	words, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords)) // what there is of it
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxWords+2*maxPath)) // what there is of it
+	words := withoutPath(string(body), name)
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound:
 		return ErrNotFound
 	case code >= 500 && code != http.StatusNotImplemented, code == http.StatusRequestTimeout, code == http.StatusTooManyRequests:
-		return errors.New((&Refused{Status: code, Words: string(words)}).Error())
+		return errors.New((&Refused{Status: code, Words: words}).Error())
 	default:
-		return &Refused{Status: code, Words: string(words)}
+		return &Refused{Status: code, Words: words}
 	}
+}
+
+// withoutPath shortens what an agent says of a path in a sandbox: it names it by where
+// it has that sandbox, and whoever cuts that would cut off why.
+func withoutPath(words, name string) string {
+	before, after, ok := strings.Cut(words, "/"+name+"'")
+	begin := strings.LastIndex(before, "'/")
+	if !ok || name == "" || begin < 0 {
+		return words
+	}
+	return before[:begin] + "it" + after
+}
+
+// failed says what of a path in a sandbox did not work.
+func failed(what, name string, err error) error {
+	const head, tail = 40, 60
+	if len(name) > head+tail {
+		name = name[:head] + "…" + name[len(name)-tail:]
+	}
+	return fmt.Errorf("%s %q: %w", what, strings.ToValidUTF8(name, "…"), err)
 }

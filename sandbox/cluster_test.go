@@ -99,6 +99,9 @@ func startCluster(t testing.TB) *cluster {
 	return c
 }
 
+// embedded tells whether it is one that is read from disk, too.
+func (c *cluster) embedded() bool { return os.Getenv("CMDQ_TEST_MASTER") == "" }
+
 // start launches a command and returns when it runs.
 func (c *cluster) start(id, command string) Launch {
 	c.t.Helper()

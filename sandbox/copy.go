@@ -10,6 +10,9 @@ import (
 // errChanged says that a file is not what it was when it was listed.
 var errChanged = errors.New("it changed meanwhile")
 
+// errVanished says that what was listed is not there.
+var errVanished = fmt.Errorf("%w: %w", errChanged, ErrNotFound)
+
 // copyPart copies the bytes of a file between two offsets and says how far it
 // came. An error of w is a *writeError.
 func copyPart(ctx context.Context, w io.Writer, f Files, l Launch, name string, from, to int64) (at int64, err error) {

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -25,23 +24,23 @@ type Disk struct {
 func (d Disk) List(ctx context.Context, l Launch, dir string) ([]Entry, error) {
 	f, root, err := d.open(ctx, l, dir)
 	if err != nil {
-		return nil, fmt.Errorf("list %q: %w", dir, err)
+		return nil, failed("list", dir, err)
 	}
 	defer root.Close()
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("list %q: %w", dir, err)
+		return nil, failed("list", dir, err)
 	}
 	if !info.IsDir() {
 		return nil, nil
 	}
 	names, err := f.Readdirnames(maxEntries + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("list %q: %w", dir, err)
+		return nil, failed("list", dir, err)
 	}
 	if len(names) > maxEntries {
-		return nil, fmt.Errorf("list %q: %w", dir, refused("more than %d files", maxEntries))
+		return nil, failed("list", dir, refused("more than %d files", maxEntries))
 	}
 	list := make([]Entry, 0, len(names))
 	for _, name := range names {
@@ -59,13 +58,13 @@ func (d Disk) List(ctx context.Context, l Launch, dir string) ([]Entry, error) {
 func (d Disk) Read(ctx context.Context, l Launch, name string, offset int64, most int) ([]byte, int64, error) {
 	f, size, err := d.file(ctx, l, name)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read %q: %w", name, err)
+		return nil, 0, failed("read", name, err)
 	}
 	defer f.Close()
 	data := make([]byte, max(0, min(int64(most), PartSize, size-offset)))
 	n, err := f.ReadAt(data, offset)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, 0, fmt.Errorf("read %q: %w", name, err)
+		return nil, 0, failed("read", name, err)
 	}
 	return data[:n], size, nil
 }
@@ -74,11 +73,11 @@ func (d Disk) Read(ctx context.Context, l Launch, name string, offset int64, mos
 func (d Disk) Open(ctx context.Context, l Launch, name string, offset int64) (io.ReadCloser, error) {
 	f, _, err := d.file(ctx, l, name)
 	if err != nil {
-		return nil, fmt.Errorf("open %q: %w", name, err)
+		return nil, failed("open", name, err)
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("open %q: %w", name, err)
+		return nil, failed("open", name, err)
 	}
 	return &fileReader{ctx, f}, nil
 }
@@ -201,9 +200,9 @@ func leftRoot(err error) bool { return strings.Contains(err.Error(), "path escap
 // diskError sorts what the operating system says.
 func diskError(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP): // links that lead nowhere
 		return ErrNotFound
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENXIO):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENXIO):
 		return &Refused{Words: err.Error()}
 	case leftRoot(err):
 		return refused("it leaves the sandbox")

@@ -17,7 +17,7 @@ type Fetched struct {
 	Missing []string // patterns that are not optional and matched nothing
 	Files   int
 	Bytes   int64
-	Skipped int // links in directories that were left out, since they lead out or to directories
+	Skipped int // links in directories that were left out: see survey
 }
 
 // surveyTime bounds the looks through a sandbox.
@@ -35,30 +35,36 @@ func Fetch(ctx context.Context, f Files, l Launch, patterns []task.Output, to Pl
 	if err != nil {
 		return Fetched{}, err
 	}
-	done := Fetched{Missing: what.missing, Files: len(what.files), Bytes: what.bytes(), Skipped: what.skipped}
 	if len(what.files)+len(what.dirs) == 0 {
-		return done, nil
+		return what.fetched(), nil
 	}
 	folder, err := to.open(l, "outputs")
 	if err != nil {
 		return Fetched{}, err
 	}
 	defer folder.close()
-	if err := folder.bring(ctx, f, what); err != nil {
+	left, err := folder.bring(ctx, f, what)
+	if err != nil {
 		return Fetched{}, err
 	}
 	again, err := look(ctx, f, l, patterns)
-	if err == nil && !what.same(again) {
-		err = fmt.Errorf("outputs of %s: %w", l.Task, errChanged)
-	}
 	if err != nil {
 		return Fetched{}, err
+	}
+	what.leave(left)
+	again.leave(left)
+	if !what.same(again) {
+		return Fetched{}, fmt.Errorf("outputs of %s: %w", l.Task, errChanged)
 	}
 	if err := folder.install(what); err != nil {
 		return Fetched{}, err
 	}
 	folder.sweep()
-	return done, nil
+	return what.fetched(), nil
+}
+
+func (o *outputs) fetched() Fetched {
+	return Fetched{Missing: o.missing, Files: len(o.files), Bytes: o.bytes(), Skipped: o.skipped}
 }
 
 // Keep tries once to copy stdout and stderr of a launch that has ended to a
@@ -80,7 +86,7 @@ func Keep(ctx context.Context, f Files, l Launch, to Place) error {
 		return err
 	}
 	defer folder.close()
-	if err := folder.bring(ctx, f, what); err != nil {
+	if _, err := folder.bring(ctx, f, what); err != nil {
 		return err
 	}
 	if err := folder.install(what); err != nil {
@@ -100,17 +106,24 @@ func look(ctx context.Context, f Files, l Launch, patterns []task.Output) (*outp
 	return what, err
 }
 
-// bring fetches all files into their parts.
-func (d *folder) bring(ctx context.Context, files Files, what *outputs) error {
+// bring fetches all files into their parts, but for those that nobody named and
+// that the agent does not let us read.
+func (d *folder) bring(ctx context.Context, files Files, what *outputs) (left map[string]bool, err error) {
 	if err := d.clear(what); err != nil {
-		return err
+		return nil, err
 	}
+	left = map[string]bool{}
 	for _, f := range what.files {
-		if err := d.fetch(ctx, files, f); err != nil {
-			return err
+		err := d.fetch(ctx, files, f)
+		switch {
+		case err == nil:
+		case !what.named[f.name] && withheld(ctx, files, d.launch, f.name, err):
+			left[f.name] = true
+		default:
+			return nil, err
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // discard removes what tries that failed left of the files of a launch.

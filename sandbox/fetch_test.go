@@ -327,8 +327,8 @@ func TestFetchHostile(t *testing.T) {
 			return []Entry{{Name: "a", Size: math.MaxInt64, Mode: 0o644}}
 		}, "bytes more are needed"},
 		"negative": {func(string, []Entry) []Entry { return []Entry{{Name: "a", Size: -1, Mode: 0o644}} }, "-1 bytes more are needed"},
-		"deep": {func(string, []Entry) []Entry {
-			return []Entry{{Name: "d", Mode: fs.ModeDir | 0o755}}
+		"deep": {func(dir string, _ []Entry) []Entry {
+			return []Entry{{Name: "d", Mode: fs.ModeDir | 0o755, Size: int64(len(dir))}}
 		}, "deeper than 64 directories"},
 		"wide": {func(dir string, _ []Entry) []Entry {
 			if strings.Count(dir, "/") > 2 {

@@ -127,6 +127,13 @@ func (d *folder) fetch(ctx context.Context, files Files, f found) error {
 		return fmt.Errorf("write %s: %w", d.at(f.name), localError(err))
 	}
 	defer out.Close()
+	if f.Size == 0 || f.Size > PartSize {
+		// May we read it at all? Of an empty file nothing is read that would tell, and
+		// a large one that is out of the sandbox needs no room on this disk.
+		if _, _, err := files.Read(ctx, d.launch, f.name, 0, 0); err != nil {
+			return err
+		}
+	}
 	have, err := d.have(out, f)
 	if err != nil {
 		return err

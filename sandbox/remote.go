@@ -54,25 +54,25 @@ func (r *Remote) List(ctx context.Context, l Launch, dir string) ([]Entry, error
 		return nil, err
 	}
 	call := &pb.Call{Type: pb.Call_LIST_FILES, ListFiles: &pb.Call_ListFiles{Path: path}}
-	answer, err := r.ask(ctx, l.Agent, call, maxListing)
+	answer, err := r.ask(ctx, l.Agent, dir, call, maxListing)
 	if err != nil {
-		return nil, fmt.Errorf("list %q: %w", path, err)
+		return nil, failed("list", dir, err)
 	}
 	list := make([]Entry, 0, len(answer.GetListFiles().GetFileInfos()))
 	if len(answer.GetListFiles().GetFileInfos()) > maxEntries {
-		return nil, fmt.Errorf("list %q: %w", path, refused("more than %d files", maxEntries))
+		return nil, failed("list", dir, refused("more than %d files", maxEntries))
 	}
 	for _, info := range answer.GetListFiles().GetFileInfos() {
 		name, ok := strings.CutPrefix(info.Path, path+"/")
 		if !ok {
-			return nil, fmt.Errorf("list %q: %w", path, refused("%.300q is not in it", info.Path))
+			return nil, failed("list", dir, refused("%.300q is not in it", info.Path))
 		}
 		if err := checkName(name); err != nil {
-			return nil, fmt.Errorf("list %q: %w", path, refused("file name %.300q: %v", name, err))
+			return nil, failed("list", dir, refused("file name %.300q: %v", name, err))
 		}
 		e := Entry{Name: name, Size: int64(info.GetSize_()), Mode: modeOf(info.GetMode())}
 		if e.Size < 0 {
-			return nil, fmt.Errorf("list %q: %w", path, refused("%q has an impossible size", name))
+			return nil, failed("list", dir, refused("%q has an impossible size", name))
 		}
 		if at := info.GetMtime(); at != nil {
 			e.Modified = time.Unix(0, at.Nanoseconds)
@@ -92,13 +92,13 @@ func (r *Remote) Read(ctx context.Context, l Launch, name string, offset int64, 
 	most = min(max(most, 0), PartSize)
 	length := uint64(most)
 	call := &pb.Call{Type: pb.Call_READ_FILE, ReadFile: &pb.Call_ReadFile{Path: path, Offset: uint64(max(offset, 0)), Length: &length}}
-	answer, err := r.ask(ctx, l.Agent, call, PartSize+maxAround)
+	answer, err := r.ask(ctx, l.Agent, name, call, PartSize+maxAround)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read %q: %w", path, err)
+		return nil, 0, failed("read", name, err)
 	}
 	data, size := answer.GetReadFile().GetData(), int64(answer.GetReadFile().GetSize_())
 	if len(data) > most || size < 0 {
-		return nil, 0, fmt.Errorf("read %q: %w", path, refused("%d bytes of %d where %d were asked for", len(data), size, most))
+		return nil, 0, failed("read", name, refused("%d bytes of %d where %d were asked for", len(data), size, most))
 	}
 	return data, size, nil
 }
@@ -126,7 +126,7 @@ func (r *Remote) Open(ctx context.Context, l Launch, name string, offset int64) 
 	})
 	if err != nil {
 		watch.stop()
-		return nil, fmt.Errorf("download %q: %w", path, watch.why(err))
+		return nil, failed("download", name, watch.why(err))
 	}
 	begins := resp.StatusCode == http.StatusOK && offset == 0 ||
 		resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", offset))
@@ -140,7 +140,7 @@ func (r *Remote) Open(ctx context.Context, l Launch, name string, offset int64) 
 		return parts, nil
 	}
 	defer watch.stop()
-	return nil, fmt.Errorf("download %q: %w", path, failure(resp))
+	return nil, failed("download", name, failure(resp, name))
 }
 
 // remotePath is the virtual path of a file.
