@@ -41,19 +41,109 @@ func TestLastLines(t *testing.T) {
 }
 
 func FuzzLastLines(f *testing.F) {
-	f.Add([]byte("a\nb\xff\x00\n\x1b[0m"), 2, 5)
-	f.Add([]byte("\xe2\x82"), 1, 1)
-	f.Fuzz(func(t *testing.T, data []byte, lines, most int) {
+	f.Add([]byte("a\nb\xff\x00\n\x1b[0m"), 2, 5, 0)
+	f.Add([]byte("\xe2\x82"), 1, 1, 0)
+	f.Add([]byte("real-err\n"), 10, 2000, 40_000)
+	f.Add([]byte("[ \n--- 5 sh -c echo \n]\n"), 10, 2000, 66_000)
+	f.Add([]byte("no end"), 10, 2000, 150_000)
+	f.Add([]byte("]\n"), 10, 100, 29_990)
+	f.Fuzz(func(t *testing.T, data []byte, lines, most, padding int) {
 		most = most & 0xfff
 		lines = lines & 0xff
-		got := lastLines(data, lines, most)
-		if len(got) > most || !utf8.ValidString(got) || strings.Count(got, "\n") >= max(lines, 1) {
-			t.Errorf("%q of %q for %d lines, %d bytes", got, data, lines, most)
+		padding = padding & 0x3ffff
+		check := func(got string) {
+			t.Helper()
+			if len(got) > most || !utf8.ValidString(got) || strings.Count(got, "\n") >= max(lines, 1) {
+				t.Errorf("%q of %q for %d lines, %d bytes", got, data, lines, most)
+			}
+			if strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsGraphic(r) && r != '\n' && r != '\t' }) {
+				t.Errorf("%q holds what cannot be seen", got)
+			}
 		}
-		if strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsGraphic(r) && r != '\n' && r != '\t' }) {
-			t.Errorf("%q holds what cannot be seen", got)
+		check(lastLines(data, lines, most))
+		// Whatever the command wrote before and after it: the secret of a tree is not seen.
+		text := strings.Repeat("x", padding) + string(data) + sent + killed + cutTrees + logged
+		if got, err := Tail(t.Context(), newTree(t, map[string]string{"stderr": text}), testLaunch, "stderr", lines, most); err != nil || strings.Contains(got, "hunter2") {
+			t.Errorf("%q, %v of %q", got, err, data)
+		} else {
+			check(got)
 		}
 	})
+}
+
+// As Mesos 1.12 has it: trees when a task is killed early, and late, and some that
+// are too long for its log.
+const (
+	sent   = "I1122 02:15:37.130657  3427 executor.cpp:969] Sent SIGTERM to the following process trees:\n[ \n--- 3437 " + launched + " \n]\n"
+	killed = "I1122 02:15:38.993602  3455 executor.cpp:1102] Killed the following process trees:\n[ \n-+- 3467 sh -c trap '' TERM\ncat <<E\n[\n{\"a\": 1}\n]\nE\n(sh -c 'true\nsleep 50\ntrue' ) &\n \n" +
+		" |-+- 3480 sh -c true\n |sleep 50\n |true \n | \\--- 3482 sleep 50 hunter2secret \n \\--- 3483 sleep 1 \n]\n"
+	logged   = "I1122 02:15:39.052376  3453 executor.cpp:1041] Command terminated with signal Killed (pid: 3467)\n"
+	empty    = "I1122 02:15:37.186390  3426 executor.cpp:1102] Killed the following process trees:\n[ \n\n]\n"
+	zombies  = "I1122 02:15:37.311655  3329 executor.cpp:1102] Killed the following process trees:\n[ \n--- 3341 ()\n\n--- 3471 (sleep)\n]\n"
+	launched = `mesos-containerizer launch --help=false --launch_info={"command":{"environment":{"variables":[{"name":"DB_PASSWORD","type":"VALUE","value":"hunter2secret"}]}}} --runtime_directory=/w`
+)
+
+var cutTrees = func() string {
+	text := "I1122 02:15:37.130657  3427 executor.cpp:969] Sent SIGTERM to the following process trees:\n[ \n--- 3437 " + launched + strings.Repeat(" hunter2secret", mesosMost)
+	return text[:mesosMost-2] + "\n"
+}()
+
+func TestTrees(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"early", logged + "real-err\n" + sent + logged, "real-err\n"},
+		{"late", "real-err\n" + killed + logged, "real-err\n"},
+		{"with more behind", "real-err\n" + killed + "terminated\n]\n" + logged, "real-err\nterminated\n]\n"},
+		{"none", "real-err\n" + empty + "more\n" + logged, "real-err\nmore\n"},
+		{"zombies", "real-err\n" + zombies + "more\n" + logged, "real-err\nmore\n"},
+		{"all", sent + "a\n" + killed + "b\n" + cutTrees + "c\n" + empty + zombies, "a\nb\nc\n"},
+		{"too long", "real-err\n" + cutTrees + "more\n" + strings.Repeat("much more\n", 10_000), "real-err\nmore\n" + strings.Repeat("much more\n", 10_000)},
+		{"too long and the last", "real-err\n" + cutTrees, "real-err\n"},
+		{"too long before a message", "real-err\n" + cutTrees + logged + "more\n]\n", "real-err\nmore\n]\n"},
+		{"without an end", "real-err\n" + sent[:len(sent)-4], "real-err\n"},
+		{"only announced", "real-err\n" + sent[:strings.Index(sent, "[")], "real-err\n"},
+		{"behind a line without an end", "real-err" + sent + "\n" + logged, "real-err\n"},
+		{"with no space at its end", "real-err\n" + strings.Replace(sent, " \n]", "\n]", 1) + logged, "real-err\n"},
+		{"an own line like it", "real-err\n" + strings.Replace(sent, "--launch_info", "x \n]\ny\n \\--- 5 z", 1) + logged, "real-err\n"},
+		{"only the rest of it", killed[strings.Index(killed, "(sh"):] + "real-err\n" + logged, "real-err\n"},
+		{"only the rest of a line", sent[len(sent)-80:] + logged + "real-err\n", "real-err\n"},
+		{"of nobody", launched + "\nreal-err\n", "real-err\n"},
+		{"a list of the command's", logged + "[ \n1, \n2 \n]\n", "[ \n1, \n2 \n]\n"},
+		{"a tree of the command's", logged + "--- 5 sh \n \\--- 6 sleep \n]\n" + logged, "--- 5 sh \n \\--- 6 sleep \n]\n"},
+		{"where Mesos says nothing", "[ \n--- 5 sh \n]\n", "[ \n--- 5 sh \n]\n"},
+		{"its words", logged + "the following process trees:\n[ \n--- 5 sh \n]\n", "the following process trees:\n[ \n--- 5 sh \n]\n"},
+	} {
+		if got := string(withoutMesos([]byte(tt.in), 0)); got != tt.want {
+			t.Errorf("%s: %.300q, want %.300q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestTailOfTrees: wherever what is read begins, no part of a tree is seen, and what
+// the command wrote is found before it and behind.
+func TestTailOfTrees(t *testing.T) {
+	for name, tt := range map[string]struct{ trees, want string }{
+		"early":          {sent + logged, "one\nreal-err"},
+		"late":           {killed + killed + logged, "one\nreal-err"},
+		"too long":       {cutTrees + logged, "one\nreal-err"},
+		"too long twice": {cutTrees + cutTrees + logged, "one\nreal-err"},
+		"and more":       {sent + "more\n" + logged, "real-err\nmore"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i, behind := 0, 0; behind < PartSize+2*mesosMost; i, behind = i+1, behind+7993 {
+				before := strings.Repeat("x", []int{0, 100, PartSize, 5 * PartSize}[i%4]) + "\n"
+				f := newTree(t, map[string]string{
+					"stderr": before + "one\nreal-err\n" + tt.trees + strings.Repeat(logged, behind/len(logged)),
+					"own":    before + tt.trees + strings.Repeat("y", behind) + "\nlast\n",
+				})
+				if got, err := Tail(t.Context(), f, testLaunch, "stderr", 2, 2000); got != tt.want || err != nil || f.reads > 1+tailParts {
+					t.Errorf("%d before, %d of Mesos behind: %.200q, %v in %d reads", len(before), behind, got, err, f.reads)
+				}
+				if got, err := Tail(t.Context(), f, testLaunch, "own", 9, 2000); !strings.HasSuffix(got, "last") || strings.Contains(got, "hunter2") || err != nil {
+					t.Errorf("%d before, %d of its own behind: %.200q, %v", len(before), behind, got, err)
+				}
+			}
+		})
+	}
 }
 
 func TestWithoutMesos(t *testing.T) {
@@ -76,7 +166,7 @@ func TestWithoutMesos(t *testing.T) {
 		{"Changing root to /mnt\n", "Changing root to /mnt\n"}, // says the command
 		{"Marked '/' as rslave, by me\n", "Marked '/' as rslave, by me\n"},
 	} {
-		if got := string(withoutMesos([]byte(tt.in))); got != tt.want {
+		if got := string(withoutMesos([]byte(tt.in), 0)); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.in, got, tt.want)
 		}
 	}
