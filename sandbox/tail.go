@@ -85,6 +85,8 @@ var (
 	mesosLog  = regexp.MustCompile(`(?m)^[IWEF]` + glogLine + `(?:\n|\z)`)
 	mesosLine = regexp.MustCompile(`(?m)^(?:[IWEF]` + glogLine + `|` + steps + `)(?:\n|\z)`)
 	mesosInfo = regexp.MustCompile(`(?m)^(?:I` + glogLine + `|` + steps + `)(?:\n|\z)`) // nothing went wrong
+
+	mesosBehind = regexp.MustCompile(`I\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ executor\.cpp:\d+\] .*`)
 )
 
 // withoutMesos leaves out what Mesos itself said; but where the command said nothing,
@@ -96,11 +98,23 @@ func withoutMesos(data []byte, unsure int) []byte {
 	if !mesosLog.Match(data) {
 		return without(data, unsure, launchesIn(data))
 	}
-	never := slices.Concat(treesIn(data), launchesIn(data))
+	never := slices.Concat(treesIn(data), launchesIn(data), behindLines(data))
 	if own := without(data, unsure, never, mesosLine.FindAllIndex(data, -1)); len(bytes.TrimSpace(own)) > 0 {
 		return own
 	}
 	return without(data, unsure, never, mesosInfo.FindAllIndex(data, -1))
+}
+
+// behindLines finds what Mesos' command executor says behind a line of the command
+// that has no end yet. Its end is that of the line.
+func behindLines(data []byte) [][]int {
+	var spans [][]int
+	for _, line := range linesWith(data, " executor.cpp:") {
+		if at := mesosBehind.FindIndex(data[line[0]:line[1]]); at != nil {
+			spans = append(spans, []int{line[0] + at[0], line[0] + at[1]})
+		}
+	}
+	return spans
 }
 
 // without leaves out the first bytes of a text, and others between offsets.

@@ -102,6 +102,8 @@ func TestTrees(t *testing.T) {
 		{"without an end", "real-err\n" + sent[:len(sent)-4], "real-err\n"},
 		{"only announced", "real-err\n" + sent[:strings.Index(sent, "[")], "real-err\n"},
 		{"behind a line without an end", "real-err" + sent + "\n" + logged, "real-err\n"},
+		{"more behind a line without an end", "real-err" + logged + "and" + sent + "more" + logged + logged, "real-err\nandmore\n"},
+		{"of another program", "see " + strings.Replace(logged, "executor.cpp", "my.cpp", 1) + logged, "see " + strings.Replace(logged, "executor.cpp", "my.cpp", 1)},
 		{"with no space at its end", "real-err\n" + strings.Replace(sent, " \n]", "\n]", 1) + logged, "real-err\n"},
 		{"an own line like it", "real-err\n" + strings.Replace(sent, "--launch_info", "x \n]\ny\n \\--- 5 z", 1) + logged, "real-err\n"},
 		{"only the rest of it", killed[strings.Index(killed, "(sh"):] + "real-err\n" + logged, "real-err\n"},
