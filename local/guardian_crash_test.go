@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -265,9 +266,25 @@ func TestWithoutMark(t *testing.T) {
 
 // The Go runtime raises the soft limit of open files for itself; a parent of
 // cmdq may have signals ignored and blocked, and files open.
+// ignoreAndBegin does with the signals of C libraries what GNU make does before it
+// starts something; sh has no names for them.
+func ignoreAndBegin() {
+	if os.Getenv("CMDQ_TEST_IGNORE") == "" {
+		return
+	}
+	for _, s := range []uintptr{32, 33} {
+		ignore := [8]uintptr{1} // SIG_IGN
+		if _, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, s, uintptr(unsafe.Pointer(&ignore)), 0, 8, 0, 0); errno != 0 {
+			panic(errno)
+		}
+	}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CMDQ_TEST_IGNORE=") })
+	panic(syscall.Exec("/proc/self/exe", os.Args, env))
+}
+
 func TestCommandsInheritNothing(t *testing.T) {
 	prefix := []string{"sh", "-c", `ulimit -Sn 512; trap '' HUP INT TERM TSTP USR1 PIPE; exec 7</dev/null; umask 077; exec "$@"`, "sh"}
-	s := startTestServer(t, prefix, nil, `ulimit -Sn; umask; ls /proc/self/fd | wc -l`,
+	s := startTestServer(t, prefix, []string{"CMDQ_TEST_IGNORE=1"}, `ulimit -Sn; umask; ls /proc/self/fd | wc -l`,
 		`argv: grep -E SigBlk|SigIgn /proc/self/status`)
 	s.line(t, "all")
 	for n, want := range []string{"512\n0022\n4\n", "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"} {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -128,6 +129,18 @@ func refuseServer(conn *os.File, err error) {
 	_, _ = conn.Write(m.append(nil)) // nobody else is there to tell
 }
 
+// defaultIfIgnored undoes that a signal is ignored, as GNU make has it for 32 and 33
+// of what it starts (glibc's posix_spawn).
+func defaultIfIgnored(s syscall.Signal) {
+	const sigIgn, maskSize = 1, 8
+	var now, byDefault [8]uintptr // a struct sigaction of the kernel begins with its handler
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), 0, uintptr(unsafe.Pointer(&now)), maskSize, 0, 0)
+	if errno == 0 && now[0] == sigIgn {
+		// It cannot fail where the question did not.
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&byDefault)), 0, maskSize, 0, 0)
+	}
+}
+
 // settleGuardian makes the process fit for its work: nothing but SIGKILL ends
 // it, it adopts orphans, and nothing of it is inherited by commands.
 func settleGuardian() (<-chan os.Signal, error) {
@@ -144,7 +157,8 @@ func settleGuardian() (<-chan os.Signal, error) {
 		switch s := syscall.Signal(n); s {
 		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPROF:
 			// Impossible to catch, or the Go runtime's own, which ends nothing.
-			// It does not let us have 32 to 34 either: those are for C libraries.
+		case 32, 33, 34: // of C libraries: the runtime does not let us have them
+			defaultIfIgnored(s)
 		default:
 			signal.Notify(ignored, s)
 		}
