@@ -74,7 +74,7 @@ func (c CancelTasks) change(s *state) (out Outcome) {
 			out.left(t.ID, "it is being killed already")
 			continue
 		}
-		if failing(t) {
+		if failedForGood(t) {
 			out.left(t.ID, "it has failed already; nothing more that it left is waited for")
 		} else {
 			out.Changed = append(out.Changed, t.ID)
@@ -106,12 +106,14 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 			again = append(again, t)
 		}
 	}
-	for _, t := range s.withoutCircle(again, &out) {
+	again = s.withoutCircle(again, &out)
+	stopped := s.stoppedOf(again) // now: without their own failures some would bear the rest
+	for _, t := range again {
 		out.Changed = append(out.Changed, t.ID)
 		s.requeue(t)
 		s.concern(s.queue.Get(t.ID))
 	}
-	s.forgive(out.Changed)
+	s.forgive(stopped)
 	s.endedAtOnce(&out)
 	return out
 }
@@ -145,7 +147,8 @@ func (s *state) withoutCircle(tasks []*task.Task, out *Outcome) []*task.Task {
 func (s *state) requeue(t *task.Task) {
 	fresh := *t
 	fresh.State, fresh.Stop, fresh.Charged, fresh.Infra, fresh.NeverStarted = task.Idle, task.NotStopped, 0, 0, 0
-	fresh.Base, fresh.End, fresh.Submitted, fresh.Alone, fresh.Forgiven = t.Launches, nil, s.now, false, false
+	fresh.Base, fresh.End, fresh.Submitted, fresh.Alone = t.Launches, nil, s.now, false
+	fresh.ForgivenByRun, fresh.ForgivenByGroup = false, false
 	s.replace(t, &fresh, false)
 }
 

@@ -72,7 +72,7 @@ func (s *state) check() error {
 
 // checkGroups counts the groups anew, and the tasks that are parked.
 func (s *state) checkGroups() error {
-	running, open, failed, over := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+	running, open, counted, failed := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	var busy int64
 	parked := 0
 	for t := range s.queue.All() {
@@ -83,11 +83,11 @@ func (s *state) checkGroups() error {
 			if !t.State.Terminal() {
 				open[name]++
 			}
-			if counts(t) {
-				failed[name]++
+			if counts(t, name) {
+				counted[name]++
 			}
 			if t.State == task.Failed {
-				over[name]++
+				failed[name]++
 			}
 		}
 		if t.State.Active() {
@@ -98,9 +98,9 @@ func (s *state) checkGroups() error {
 		}
 	}
 	for name, g := range s.groups {
-		if g.running != running[name] || g.open != open[name] || g.failed != failed[name] || g.over != over[name] {
+		if g.running != running[name] || g.open != open[name] || g.counted != counted[name] || g.failed != failed[name] {
 			return fmt.Errorf("group %q: %d running, %d open, %d failures and %d failed, counted %d, %d, %d and %d", name,
-				running[name], open[name], failed[name], over[name], g.running, g.open, g.failed, g.over)
+				running[name], open[name], counted[name], failed[name], g.running, g.open, g.counted, g.failed)
 		}
 	}
 	switch {

@@ -16,8 +16,8 @@ import (
 type group struct {
 	running int // active tasks
 	open    int // tasks that have not ended
-	failed  int // failures that count
-	over    int // tasks that are failed now
+	counted int // failures that count
+	failed  int // tasks that are failed now
 	stopped bool
 }
 
@@ -72,22 +72,27 @@ func (s *state) countOut(t *task.Task) {
 	}
 }
 
-// failing tells whether a task has failed for good. What it left may still be
-// fetched: its slot is free then, and nobody may be launched into that who would not
-// be later.
-func failing(t *task.Task) bool {
+// failedForGood tells whether a task will never be tried again by itself. What it left
+// may still be fetched: its slot is free then, and nobody may be launched into that
+// who would not be later.
+func failedForGood(t *task.Task) bool {
 	return t.State == task.Failed || t.State == task.Fetching && t.End.State == task.Failed
 }
 
-// counts tells whether a task is a failure that counts against its groups.
-func counts(t *task.Task) bool { return failing(t) && !t.Forgiven }
+// counts tells whether a task is a failure that counts against a group.
+func counts(t *task.Task, name string) bool {
+	if name == "" {
+		return failedForGood(t) && !t.ForgivenByRun
+	}
+	return failedForGood(t) && !t.ForgivenByGroup
+}
 
 // failedIn counts a task that failed for good, and stops its groups if that was
 // one too many.
 func (s *state) failedIn(t *task.Task) {
 	for _, name := range groupsOf(t) {
 		g := s.group(name)
-		g.failed++
+		g.counted++
 		s.stopIfTooMany(name, g)
 	}
 }
@@ -95,10 +100,10 @@ func (s *state) failedIn(t *task.Task) {
 // overIn: all is known of a task that failed, and it can be told of.
 func (s *state) overIn(t *task.Task) {
 	for _, name := range groupsOf(t) {
-		if g := s.group(name); g.over == 0 {
+		if g := s.group(name); g.failed == 0 {
 			s.failures = append(s.failures, firstFailure{name, t})
 		}
-		s.group(name).over++
+		s.group(name).failed++
 	}
 }
 
@@ -106,48 +111,51 @@ func (s *state) overIn(t *task.Task) {
 func (s *state) notFailedIn(t *task.Task) {
 	for _, name := range groupsOf(t) {
 		g := s.group(name)
-		g.over--
-		if !t.Forgiven {
-			s.countLess(name, g)
+		g.failed--
+		if !counts(t, name) {
+			continue
+		}
+		if g.counted--; g.counted <= s.bounds(name).MaxFailures {
+			g.stopped = false
 		}
 	}
 }
 
-func (s *state) countLess(name string, g *group) {
-	if g.failed--; g.failed <= s.bounds(name).MaxFailures {
-		g.stopped = false
-	}
-}
-
-// forgive lets the stopped groups of tasks that somebody wants to be tried again go
-// on: what had failed until then counts no more, as if all had been tried again.
-func (s *state) forgive(again []task.ID) {
-	var names []string
-	for _, id := range again {
-		t := s.queue.Get(id)
-		for name := s.stoppedBy(t); name != nil; name = s.stoppedBy(t) {
-			s.group(*name).stopped = false
-			names = append(names, *name)
+// stoppedOf names the stopped groups that some tasks are in.
+func (s *state) stoppedOf(tasks []*task.Task) map[string]bool {
+	names := map[string]bool{}
+	for _, t := range tasks {
+		for _, name := range groupsOf(t) {
+			if g := s.groups[name]; g != nil && g.stopped {
+				names[name] = true
+			}
 		}
 	}
+	return names
+}
+
+// forgive lets groups go on that were stopped, since somebody wants some of their
+// tasks to be tried again: what else has failed in them counts no more, as if all had
+// been tried again.
+func (s *state) forgive(names map[string]bool) {
 	if len(names) == 0 {
 		return
 	}
 	var failed []*task.Task
 	for t := range s.queue.All() {
-		if counts(t) && slices.ContainsFunc(names, func(name string) bool { return inGroup(t, name) }) {
+		if slices.ContainsFunc(groupsOf(t), func(name string) bool { return names[name] && counts(t, name) }) {
 			failed = append(failed, t)
 		}
 	}
 	sortBySeq(failed)
 	for _, t := range failed {
-		t.Forgiven = true
-		for _, name := range groupsOf(t) {
-			s.countLess(name, s.group(name))
-		}
+		t.ForgivenByRun = t.ForgivenByRun || names[""]
+		t.ForgivenByGroup = t.ForgivenByGroup || names[t.Spec.Asks().Group] && t.Spec.Asks().Group != ""
 		s.record(Changed, t)
 	}
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		g := s.group(name)
+		g.counted, g.stopped = 0, false
 		s.note(logrus.InfoLevel, nil, "%s goes on: what failed in it counts no more", groupWords(name))
 	}
 }
@@ -155,12 +163,12 @@ func (s *state) forgive(again []task.ID) {
 // stopIfTooMany stops a group that bears no more failures.
 func (s *state) stopIfTooMany(name string, g *group) {
 	b := s.bounds(name)
-	if b.MaxFailures == task.Unlimited || g.failed <= b.MaxFailures || g.stopped || b.OnFailure == task.Continue {
+	if b.MaxFailures == task.Unlimited || g.counted <= b.MaxFailures || g.stopped || b.OnFailure == task.Continue {
 		return
 	}
 	g.stopped = true
 	s.stopping = append(s.stopping, name)
-	s.note(logrus.WarnLevel, nil, "%s: %s, allowed are %d: %s", groupWords(name), countFailures(g.failed), b.MaxFailures,
+	s.note(logrus.WarnLevel, nil, "%s: %s, allowed are %d: %s", groupWords(name), countFailures(g.counted), b.MaxFailures,
 		map[bool]string{false: "no more of it is launched", true: "all of it is cancelled"}[b.OnFailure == task.CancelGroup])
 }
 
@@ -171,26 +179,45 @@ func groupWords(name string) string {
 	return "group " + strconv.Quote(name)
 }
 
-// tickGroups ends what stopped groups have left.
+// tickGroups ends what stopped groups have left. A task of two of them ends with the
+// one that was stopped first.
 func (s *state) tickGroups() {
 	for len(s.stopping) > 0 {
-		name := s.stopping[0]
-		s.stopping = s.stopping[1:]
-		if g := s.groups[name]; g == nil || !g.stopped {
-			continue
-		}
-		b := s.bounds(name)
-		var rest []*task.Task
-		for t := range s.queue.All() {
-			if inGroup(t, name) && (t.State == task.Idle || b.OnFailure == task.CancelGroup && t.State.Active()) {
-				rest = append(rest, t)
+		names, place := s.stopping, map[string]int{}
+		s.stopping = nil
+		for i, name := range names {
+			if _, known := place[name]; !known && s.group(name).stopped {
+				place[name] = i
 			}
 		}
-		sortBySeq(rest)
-		for _, t := range rest {
-			s.endStopped(t, name)
+		rest := make([][]*task.Task, len(names))
+		for t := range s.queue.All() {
+			if i, ok := s.endsWith(t, place); ok {
+				rest[i] = append(rest[i], t)
+			}
+		}
+		for i, tasks := range rest {
+			sortBySeq(tasks)
+			for _, t := range tasks {
+				s.endStopped(t, names[i])
+			}
 		}
 	}
+}
+
+// endsWith is the place of the first of some stopped groups that a task has to end
+// with; false: it has not.
+func (s *state) endsWith(t *task.Task, place map[string]int) (first int, ok bool) {
+	if t.State != task.Idle && !t.State.Active() {
+		return 0, false
+	}
+	for _, name := range groupsOf(t) {
+		i, stopped := place[name]
+		if stopped && (t.State == task.Idle || s.bounds(name).OnFailure == task.CancelGroup) && (!ok || i < first) {
+			first, ok = i, true
+		}
+	}
+	return first, ok
 }
 
 func (s *state) endStopped(t *task.Task, name string) {
@@ -206,7 +233,7 @@ func (s *state) endStopped(t *task.Task, name string) {
 
 // groupFailed says why a group is stopped.
 func (s *state) groupFailed(name string) string {
-	return fmt.Sprintf("%s had %s", groupWords(name), countFailures(s.group(name).failed))
+	return fmt.Sprintf("%s had %s", groupWords(name), countFailures(s.group(name).counted))
 }
 
 func countFailures(n int) string {
@@ -261,11 +288,11 @@ func (s *state) regroup() {
 			if !t.State.Terminal() {
 				g.open++
 			}
-			if counts(t) {
-				g.failed++
+			if counts(t, name) {
+				g.counted++
 			}
 			if t.State == task.Failed {
-				g.over++
+				g.failed++
 			}
 		}
 	}

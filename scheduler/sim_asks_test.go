@@ -215,12 +215,12 @@ func (m *sim) counts() map[string]simCounts {
 				c.running++
 			}
 			if t.State == task.Failed || t.State == task.Fetching && t.End.State == task.Failed {
-				if t.Forgiven {
+				if name == "(run)" && t.ForgivenByRun || name != "(run)" && t.ForgivenByGroup {
 					c.forgiven++
 				} else {
 					c.failed++ // known is known, whatever is still fetched of it
 				}
-			} else if t.Forgiven {
+			} else if t.ForgivenByRun || t.ForgivenByGroup {
 				panic("forgiven, and no failure: " + t.ID)
 			}
 			counts[name] = c
@@ -246,22 +246,18 @@ func (m *sim) boundsOf(name string) task.Group {
 	return task.Group{MaxFailures: task.Unlimited}
 }
 
-// onForgiven: failures count no more only if somebody wanted something again of a
-// stopped group. It goes on then, and something of it was queued.
+// onForgiven: failures of a group count no more only if somebody wanted something of it
+// again and it was stopped. Then none of them counts.
 func (m *sim) onForgiven(ev Event, before map[string]simCounts) error {
 	asked, _ := ev.(Asked)
 	_, retry := asked.Change.(RetryTasks)
-	after := m.counts()
-	forgiven := after["(run)"].forgiven > before["(run)"].forgiven
-	if forgiven && !retry {
-		return errBroken("failures were forgiven by %T", ev)
-	}
-	if forgiven && !slices.ContainsFunc(slices.Collect(maps.Keys(before)), func(name string) bool {
-		return exceeded(m.boundsOf(name), before[name].failed) && after[name].failed == 0
-	}) {
-		return errBroken("failures were forgiven, and no group was stopped: %+v, now %+v", before, after)
-	}
-	if forgiven {
+	for name, after := range m.counts() {
+		if after.forgiven <= before[name].forgiven {
+			continue
+		}
+		if !retry || !exceeded(m.boundsOf(name), before[name].failed) || after.failed > 0 {
+			return errBroken("failures of group %s were forgiven by %T: %+v, now %+v", name, ev, before[name], after)
+		}
 		m.asks.forgiven++
 	}
 	return nil

@@ -35,7 +35,7 @@ func (s *state) cancel(t *task.Task) {
 	case task.Idle:
 		s.end(t, nil, task.Killed, cancelled, "cancelled before it was launched")
 	case task.Fetching:
-		if failing(t) {
+		if failedForGood(t) {
 			s.conclude(t, t.Attempt(t.End.Launch)) // as it has counted since
 			return
 		}

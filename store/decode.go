@@ -70,7 +70,9 @@ func decodeTask(t *task.Task, payload []byte, texts *texts) (Task, uint64, error
 		case 19:
 			t.Alone = d.flag()
 		case 20:
-			t.Forgiven = d.flag()
+			t.ForgivenByRun = d.flag()
+		case 21:
+			t.ForgivenByGroup = d.flag()
 		default:
 			d.unknown()
 		}

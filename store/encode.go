@@ -36,7 +36,8 @@ func encodeTask(e *encoder, in Task, spec uint64) {
 	e.flag(17, t.Held)
 	e.flag(18, t.Given)
 	e.flag(19, t.Alone)
-	e.flag(20, t.Forgiven)
+	e.flag(20, t.ForgivenByRun)
+	e.flag(21, t.ForgivenByGroup)
 }
 
 func encodeAttempt(e *encoder, a *task.Attempt) {

@@ -40,9 +40,10 @@ type Task struct {
 	// is launched in one of its own, until it is queued again as another version.
 	Alone bool
 
-	// Forgiven: somebody wanted what its group, or the run, had ended to go on, though
-	// it had failed. It counts against no max_failures any more.
-	Forgiven bool
+	// ForgivenByRun and ForgivenByGroup: it had failed, and somebody wanted the run, or
+	// its group, to go on all the same. It counts against that max_failures no more.
+	ForgivenByRun   bool
+	ForgivenByGroup bool
 
 	Submitted time.Time
 
