@@ -27,7 +27,7 @@ type rest struct {
 // wherever it was, to begin anew.
 func (r *rest) Read(ctx context.Context, l sandbox.Launch, name string, offset int64, most int) ([]byte, int64, error) {
 	data, size, err := r.Files.Read(ctx, l, name, r.from+offset, most)
-	if err == nil && size < r.from {
+	if err == nil && size < r.from+offset {
 		r.from = 0
 		return nil, -1, nil
 	}

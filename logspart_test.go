@@ -31,6 +31,39 @@ func (f *oneFile) Open(_ context.Context, _ sandbox.Launch, _ string, offset int
 	return io.NopCloser(strings.NewReader(f.text[offset:])), f.err
 }
 
+// cutFile is a file that is another one once so many bytes of it were printed.
+type cutFile struct {
+	oneFile
+	printed *bytes.Buffer
+	most    int
+	then    string
+}
+
+func (f *cutFile) Read(ctx context.Context, l sandbox.Launch, name string, offset int64, most int) ([]byte, int64, error) {
+	if f.printed.Len() >= f.most {
+		f.text = f.then
+	}
+	return f.oneFile.Read(ctx, l, name, offset, most)
+}
+
+// TestBehindCut: a file that was cut, and is written anew, is read from its beginning,
+// also if it has grown beyond the byte that was begun with.
+func TestBehindCut(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, then := range []string{"ab", "abcdef", "abcdefghi"} {
+		var out bytes.Buffer
+		want := "456789" + then
+		f := &cutFile{oneFile: oneFile{text: "0123456789"}, printed: &out, most: 6, then: then}
+		ended := func(context.Context) (bool, error) { return out.Len() >= len(want), nil }
+		err := sandbox.Follow(ctx, &out, behind(f, 4), sandbox.Launch{Task: "a"}, "stdout",
+			sandbox.FollowOptions{Tail: -1, Follow: true, Ended: ended})
+		if err != nil || out.String() != want {
+			t.Errorf("then %q: %q, want %q; %v", then, out.String(), want, err)
+		}
+	}
+}
+
 func TestTailFrom(t *testing.T) {
 	long := strings.Repeat("x", 2*sandbox.PartSize) + "\n"
 	for _, tt := range []struct {

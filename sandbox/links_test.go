@@ -60,6 +60,11 @@ var linked = []struct {
 		want:    map[string]string{"o/f": "x\n"},
 	},
 	{
+		id: "on-the-way", outputs: "*/r.txt", // of which nobody said that it should lead out
+		command: `mkdir o; echo x >o/r.txt; ln -s /etc p; ln -s /etc/passwd q`,
+		want:    map[string]string{"o/r.txt": "x\n"},
+	},
+	{
 		id: "circle", outputs: "o",
 		command: `mkdir o; echo x >o/f; ln -s b o/a; ln -s a o/b`,
 		want:    map[string]string{"o/f": "x\n"},

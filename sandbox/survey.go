@@ -139,7 +139,11 @@ func (s *surveyor) match(dir string, parts []string) (matched bool, err error) {
 			continue
 		}
 		name := path.Join(dir, e.Name)
+		passed := len(parts) > 1 && strings.ContainsAny(parts[0], `*?[`) // nobody named it
 		if e, ok, err = s.resolve(name, e); err != nil {
+			if passed && final(err) {
+				continue
+			}
 			return false, err
 		}
 		switch {
@@ -151,6 +155,9 @@ func (s *surveyor) match(dir string, parts []string) (matched bool, err error) {
 			}
 			matched = true
 		case e.Mode.IsDir():
+			if _, err := s.list(name); err != nil && passed && withheld(s.ctx, s.files, s.launch, name, err) {
+				continue
+			}
 			below, err := s.match(name, parts[1:])
 			if err != nil {
 				return false, err

@@ -95,7 +95,7 @@ var (
 // The first unsure bytes are left out, too. They are those of a text without its
 // beginning that may be the rest of a message of Mesos.
 func withoutMesos(data []byte, unsure int) []byte {
-	if !mesosLog.Match(data) {
+	if !mesosLog.Match(data) && !treesBegin.Match(data) {
 		return without(data, unsure, launchesIn(data))
 	}
 	never := slices.Concat(treesIn(data), launchesIn(data), behindLines(data))

@@ -92,6 +92,8 @@ func TestTrees(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"early", logged + "real-err\n" + sent + logged, "real-err\n"},
 		{"late", "real-err\n" + killed + logged, "real-err\n"},
+		{"last", "real-err\n" + killed, "real-err\n"},
+		{"announced again and again", "real-err\n" + strings.Repeat("x"+strings.SplitAfter(killed, "\n")[0], 3) + killed + logged, "real-err\nx"},
 		{"with more behind", "real-err\n" + killed + "terminated\n]\n" + logged, "real-err\nterminated\n]\n"},
 		{"none", "real-err\n" + empty + "more\n" + logged, "real-err\nmore\n"},
 		{"zombies", "real-err\n" + zombies + "more\n" + logged, "real-err\nmore\n"},

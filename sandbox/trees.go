@@ -63,14 +63,19 @@ func treesIn(data []byte) [][]int {
 	if end := restOfTrees(data); end > 0 {
 		spans = append(spans, []int{0, end})
 	}
+	var begins [][]int // of what announces them, and of what is behind that
 	for _, line := range linesWith(data, announced) {
-		at := treesBegin.FindIndex(data[line[0]:line[1]])
-		if at == nil {
-			continue
+		if at := treesBegin.FindIndex(data[line[0]:line[1]]); at != nil {
+			begins = append(begins, []int{line[0] + at[0], line[1]})
 		}
-		begin := line[0] + at[0]
-		most := min(len(data), begin+mesosMost)
-		spans = append(spans, []int{begin, line[1] + endOfTrees(data[line[1]:max(line[1], most)], most < len(data))})
+	}
+	for i, at := range begins {
+		end := len(data)
+		if i+1 < len(begins) {
+			end = begins[i+1][0] // no message has another one in it, and no byte is looked at twice
+		}
+		most := min(end, at[0]+mesosMost)
+		spans = append(spans, []int{at[0], at[1] + endOfTrees(data[at[1]:max(at[1], most)], most < end)})
 	}
 	return spans
 }

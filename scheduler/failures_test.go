@@ -37,6 +37,17 @@ func TestBlur(t *testing.T) {
 	}
 }
 
+// TestBlurLongLines: a UUID is one wherever a line is cut.
+func TestBlurLongLines(t *testing.T) {
+	const one, other = "fcd0aebb-4cd1-4000-b1e2-a0cef3f40011", "aaaaaaaa-bbcd-4dee-8fff-12345678abcd"
+	for n := 150; n < 210; n++ {
+		words := strings.Repeat("x", n) + " "
+		if a, b := blur(words+one+" refused"), blur(words+other+" refused"); a != b || len(a) > 200 {
+			t.Fatalf("behind %d bytes: %q and %q", n, a, b)
+		}
+	}
+}
+
 // TestFailures: those alike are one group, named by a key that finds them again, the
 // largest first, with the first of the queue as an example.
 func TestFailures(t *testing.T) {
