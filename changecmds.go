@@ -40,8 +40,10 @@ func retryCommand() *cobra.Command {
 		Use:   "retry ID…",
 		Short: "queue tasks again that failed or were killed",
 		Long: `Queue tasks again that failed or were killed, with all their retries. One that
-finished, or has not ended, is left alone, which is said and is no error. If no
-cmdq runs, they are queued in its journal, and the next start goes on with them.`,
+finished, or has not ended, is left alone, which is said and is no error. A group
+that was stopped, or the run, goes on with that: what had failed counts no more
+for max_failures. If no cmdq runs, they are queued in its journal, and the next
+start goes on with them.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&c.chosen.Failed, "failed", false, "all that failed or were killed")

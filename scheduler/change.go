@@ -108,6 +108,9 @@ func (c RetryTasks) change(s *state) (out Outcome) {
 	}
 	again = s.withoutCircle(again, &out)
 	stopped := s.stoppedOf(again) // now: without their own failures some would bear the rest
+	if s.frozen && len(again) > 0 {
+		stopped[""] = true // the next start's flags say what the run bears
+	}
 	for _, t := range again {
 		out.Changed = append(out.Changed, t.ID)
 		s.requeue(t)

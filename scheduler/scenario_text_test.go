@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -168,4 +169,48 @@ func exitText(x task.Exit) string {
 		return x.Signal
 	}
 	return strconv.Itoa(x.Code)
+}
+
+// parseOffer reads "o1 agent=a1 cpus=4 mem=1000 cpus(role)=1".
+func parseOffer(t *testing.T, text string) mesos.Offer {
+	fields := strings.Fields(text)
+	o := mesos.Offer{ID: mesos.OfferID{Value: fields[0]}, FrameworkID: mesos.FrameworkID{Value: "f-1"}}
+	for _, f := range fields[1:] {
+		k, v, _ := strings.Cut(f, "=")
+		if k == "agent" {
+			o.AgentID.Value, o.Hostname = v, "host-"+v
+			continue
+		}
+		if k == "host" { // if it is not of its own
+			o.Hostname = v
+			continue
+		}
+		if k == "to" { // the role that it is offered to
+			o.AllocationInfo = &mesos.Resource_AllocationInfo{Role: &v}
+			continue
+		}
+		if k == "arch" {
+			o.Attributes = append(o.Attributes, mesos.Attribute{Name: k, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: v}})
+			continue
+		}
+		if a, ok := strings.CutPrefix(k, "@"); ok {
+			o.Attributes = append(o.Attributes, parseAttribute(a, v))
+			continue
+		}
+		if name, _, _ := strings.Cut(k, "("); name == "ports" && strings.Contains(v, "-") {
+			o.Resources = append(o.Resources, parsePorts(t, k, v))
+			continue
+		}
+		n, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			t.Fatalf("offer %q: %v", text, err)
+		}
+		name, role, reserved := strings.Cut(strings.TrimSuffix(k, ")"), "(")
+		if !reserved {
+			role = "*"
+		}
+		o.Resources = append(o.Resources, mesos.Resource{Name: name, Type: mesos.SCALAR.Enum(),
+			Scalar: &mesos.Value_Scalar{Value: n}, Role: &role})
+	}
+	return o
 }

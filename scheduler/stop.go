@@ -104,7 +104,7 @@ func teardown(framework string) *sched.Call {
 }
 
 // endNotSeen is how a task ended whose launch ends with its framework.
-const endNotSeen = "cancelled; its end was not seen"
+const endNotSeen = "its end was not seen"
 
 // castAdrift makes idle again what may still run when its framework goes. It is
 // not launched before the agents have had the time to end it.
@@ -114,7 +114,7 @@ func (s *state) castAdrift() {
 		switch {
 		case t.Stop.Kills() && !s.cfg.Own && !a.MayStillRun.IsZero():
 			a.Adrift = t.Spec.Retries == 0
-			s.endAsked(t, a, "cancelled; may still be running on "+a.Host)
+			s.endAsked(t, a, "may still be running on "+a.Host)
 		case t.Stop.Kills():
 			a.Adrift = !s.cfg.Own
 			s.endAsked(t, a, endNotSeen)
