@@ -105,9 +105,7 @@ func (c *cluster) embedded() bool { return os.Getenv("CMDQ_TEST_MASTER") == "" }
 // start launches a command and returns when it runs.
 func (c *cluster) start(id, command string) Launch {
 	c.t.Helper()
-	c.wait("offer", func() bool { return len(c.offers) > 0 })
-	o := c.offers[0]
-	c.offers = c.offers[1:]
+	o := c.offer()
 	c.conn.Send(&scheduler.Call{Type: scheduler.Call_ACCEPT, FrameworkID: &c.id, Accept: &scheduler.Call_Accept{
 		OfferIDs: []lib.OfferID{o.ID}, Filters: &lib.Filters{RefuseSeconds: new(0.0)},
 		Operations: []lib.Offer_Operation{{Type: lib.Offer_Operation_LAUNCH, Launch: &lib.Offer_Operation_Launch{TaskInfos: []lib.TaskInfo{{
@@ -118,6 +116,25 @@ func (c *cluster) start(id, command string) Launch {
 	}})
 	c.wait(id, func() bool { return c.last[id] != lib.TASK_STAGING && c.last[id] != lib.TASK_STARTING })
 	return Launch{Framework: c.id.Value, Agent: o.AgentID.Value, Task: id}
+}
+
+// offer is one that has room for a command. What is left of others may have none.
+func (c *cluster) offer() lib.Offer {
+	c.t.Helper()
+	for {
+		c.wait("offer", func() bool { return len(c.offers) > 0 })
+		o := c.offers[0]
+		c.offers = c.offers[1:]
+		has := map[string]float64{}
+		for _, r := range o.Resources {
+			has[r.Name] += r.GetScalar().GetValue()
+		}
+		if has["cpus"] >= 1 && has["mem"] >= 64 {
+			return o
+		}
+		c.conn.Send(&scheduler.Call{Type: scheduler.Call_DECLINE, FrameworkID: &c.id,
+			Decline: &scheduler.Call_Decline{OfferIDs: []lib.OfferID{o.ID}, Filters: &lib.Filters{RefuseSeconds: new(0.0)}}})
+	}
 }
 
 // run runs a command to its end.
